@@ -1,0 +1,172 @@
+"""The database: one declarative base, one engine, two ways to open a session.
+
+`Database.session()` is for reading.  `Database.transaction()` is for writing: on SQLite it
+begins with BEGIN IMMEDIATE, because a transaction that reads first and writes later gets
+SQLITE_BUSY at once instead of waiting for its turn (https://sqlite.org/isolation.html).
+SQLite runs in WAL mode with synchronous=FULL: a commit that returned has survived a power cut,
+which is what lets the milter promise money to a message.  PostgreSQL gets the same promise from
+its default synchronous_commit=on.
+Both engines wait at most `LOCK_TIMEOUT` seconds for a lock, then raise OperationalError, which
+callers turn into a temporary failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from threading import Lock
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Dialect,
+    Engine,
+    Integer,
+    MetaData,
+    create_engine,
+    event,
+    make_url,
+)
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.types import TypeDecorator
+
+from franking import patience
+
+LOCK_TIMEOUT = 3.0
+POOL_SIZE = 16  # connections of one process at most; opened when they are needed
+
+NAMES = {  # Alembic can only alter what has a name
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+# SQLite numbers rows by itself only when the column is called INTEGER.
+BigId = BigInteger().with_variant(Integer, "sqlite")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An instant: aware UTC in Python; TIMESTAMPTZ on PostgreSQL, naive UTC text on SQLite."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime is no instant")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMES)
+    type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: UtcDateTime}
+
+
+def utcnow() -> datetime:
+    return datetime.now(UTC)
+
+
+def engine_options(url: str) -> dict[str, Any]:
+    """Keyword arguments for `create_engine`, shared with Flask-SQLAlchemy."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        # One milter connection's callbacks run on changing threads; the pool hands a connection
+        # to one of them at a time.
+        return {
+            "pool_size": POOL_SIZE,
+            "max_overflow": 0,  # an overflowing connection would be closed after each use
+            "pool_timeout": LOCK_TIMEOUT,
+            "connect_args": {"timeout": LOCK_TIMEOUT, "check_same_thread": False},
+        }
+    milliseconds = int(LOCK_TIMEOUT * 1000)
+    return {
+        "pool_pre_ping": True,
+        "pool_size": POOL_SIZE,
+        "max_overflow": 0,
+        "pool_timeout": LOCK_TIMEOUT,
+        "connect_args": {
+            "connect_timeout": int(LOCK_TIMEOUT),
+            "tcp_user_timeout": milliseconds,
+            "options": f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds}"
+            " -c timezone=UTC",
+        },
+    }
+
+
+def prepare(engine: Engine) -> Engine:
+    """Give the engine its per-connection settings; returns it."""
+    if engine.dialect.name != "sqlite":
+        patience.install(engine)
+        return engine
+
+    @event.listens_for(engine, "connect")
+    def _pragmas(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves, below
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+    return engine
+
+
+class Database:
+    """An engine and the two kinds of session; safe to share between threads, not over fork()."""
+
+    def __init__(self, url: str) -> None:
+        # Foreign keys name tables of other modules; a process that uses one must know them all.
+        import franking.models  # noqa: F401, PLC0415 (it imports this module)
+
+        self.engine = prepare(create_engine(url, **engine_options(url)))
+        self._writing = self.engine.execution_options(sqlite_begin="IMMEDIATE")
+        self._turn: Lock | None = Lock() if self.engine.dialect.name == "sqlite" else None
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A session for reading; what it changed is lost at the end."""
+        with Session(self.engine) as session:
+            yield session
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """A session that commits when the block ends, and rolls back when it raises."""
+        with (
+            self._our_turn(),
+            Session(self._writing, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session
+
+    @contextmanager
+    def _our_turn(self) -> Iterator[None]:
+        """SQLite's waiters poll, and one may starve; so the threads of a process queue here."""
+        if self._turn is None:
+            yield
+            return
+        if not self._turn.acquire(timeout=LOCK_TIMEOUT):
+            raise TimeoutError("other threads of this process keep the database busy")
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    def close(self) -> None:
+        self.engine.dispose()

@@ -1,0 +1,125 @@
+"""The log vocabulary: every line a process can write is one function here.
+
+Lines are JSON on stderr (journald or the supervisor keeps them): time, level, process, event and
+named values.  Secrets and message content never appear; remote text is bounded by its caller.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+_log = structlog.get_logger()
+
+
+def configure(process: str, level: str = "info") -> None:
+    """Call once, first thing in a process's main."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[level.upper()]
+        ),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(process=process)
+
+
+def started(settings: dict[str, Any]) -> None:
+    _log.info("started", settings=settings)
+
+
+def stopped() -> None:
+    _log.info("stopped")
+
+
+def database_trouble(where: str, error: BaseException) -> None:
+    """Somebody got a temporary failure because of this."""
+    _log.error("database_trouble", where=where, error=_first_line(error))
+
+
+def unexpected(where: str, error: BaseException) -> None:
+    """A bug of ours; the peer got a temporary failure."""
+    _log.error("unexpected", where=where, exc_info=error)
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0][:300]}"
+
+
+def log_gap(path: str, why: str) -> None:
+    """Lines of the mail log may be missing; what has no evidence is now unknown, not void."""
+    _log.error("log_gap", path=path, why=why)
+
+
+def accepted_unpaid(queue_id: str, username: str) -> None:
+    """Postfix took a client's message for which no money is reserved.  Must never happen."""
+    _log.critical("accepted_unpaid", queue_id=queue_id, username=username)
+
+
+def delivery_unmatched(queue_id: str, address: str) -> None:
+    """A delivery of one of our messages to a recipient that it does not have."""
+    _log.warning("delivery_unmatched", queue_id=queue_id, address=address[:320])
+
+
+def reservation_reconciled(queue_id: str, state: str, evidence: str) -> None:
+    """The log did not settle this reservation in time; the queue did."""
+    _log.warning("reservation_reconciled", queue_id=queue_id, state=state, evidence=evidence)
+
+
+def reservation_unknown(queue_id: str, account_id: int) -> None:
+    """No evidence either way, and the log has a gap: an operator must settle it."""
+    _log.critical("reservation_unknown", queue_id=queue_id, account_id=account_id)
+
+
+def open_files_hidden(pid: int) -> None:
+    """Whether a queue file is still being written cannot be seen: the worker must be root."""
+    _log.error("open_files_hidden", pid=pid)
+
+
+def command_failed(command: list[str], error: BaseException) -> None:
+    _log.error("command_failed", command=command, error=_first_line(error))
+
+
+def refused(queue_id: str, key: str, text: str, account_id: int | None) -> None:
+    """The milter refused a message; the customer sees the same as an event."""
+    _log.info("refused", queue_id=queue_id, key=key, text=text[:300], account_id=account_id)
+
+
+def queue_id_reused(queue_id: str) -> None:
+    """Postfix used a queue ID again: the clock went back."""
+    _log.critical("queue_id_reused", queue_id=queue_id)
+
+
+def milter_worker_ended(pid: int, status: int, lived: float) -> None:
+    """The parent replaces it; `status` is negative for a signal, `lived` in seconds."""
+    _log.error("milter_worker_ended", pid=pid, status=status, lived=round(lived, 1))
+
+
+def peer_fault(where: str, error: BaseException) -> None:
+    """Whoever is at the other end does not speak the protocol; the connection was closed."""
+    _log.warning("peer_fault", where=where, error=_first_line(error))
+
+
+def no_decision(where: str, error: BaseException) -> None:
+    """A question was not answered, so that Postfix says 4xx."""
+    _log.error("no_decision", where=where, error=_first_line(error.__cause__ or error))
+
+
+def refusals_capped(account_id: int, count: int) -> None:
+    """So many refusals of the last minute were answered but not recorded as events."""
+    _log.warning("refusals_capped", account_id=account_id, count=count)
+
+
+def journal_dropped(count: int, why: str) -> None:
+    """Refusals or last uses that could not be written; no answer was wrong because of it."""
+    _log.error("journal_dropped", count=count, why=why)

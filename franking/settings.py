@@ -1,0 +1,173 @@
+"""Every setting of every process, typed, in one place.
+
+Sources, the strongest first: environment (`FRANKING_MAILLOG__PATH=…`), systemd credentials
+(files in `$CREDENTIALS_DIRECTORY`, named like the setting), the TOML file that
+`FRANKING_SETTINGS` names (default `/etc/franking/franking.toml`), the defaults below.
+An unknown key is an error: a typo must not silently become a default.
+Secrets are `SecretStr`; `describe()` masks them, so the effective settings can be logged.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+DEFAULT_FILE = Path("/etc/franking/franking.toml")
+
+Prefix = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{1,11}$")]
+NodeName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the text names each key and what is wrong with it."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Brand(_Section):
+    """What customers see of the operator."""
+
+    name: str = "Franking"
+    prefix: Prefix = Field("frank", description="starts every SMTP user name and API key")
+    tag_header: str = Field("X-Franking-Tags", description="header that carries a message's tags")
+
+
+class Panel(_Section):
+    """The web panel."""
+
+    url: str = Field("http://127.0.0.1:8025", description="its public address, without a final /")
+    secret_key: SecretStr = Field(SecretStr(""), description="signs sessions; ≥ 32 characters")
+    secure_cookies: bool = Field(True, description="off only for plain http on loopback")
+
+
+class Smtp(_Section):
+    """What the panel and the CLI tell customers about submission."""
+
+    host: str = "localhost"
+    ports: dict[str, int] = {"smtp": 25, "submission": 587, "submissions": 465, "alternate": 2525}
+
+
+class Policyd(_Section):
+    """Sockets are `systemd:NAME`, `fd:N` or `unix:PATH` (see `franking.sockets`)."""
+
+    auth_socket: str = "systemd:auth"
+    policy_socket: str = "systemd:policy"
+    threads: int = Field(8, ge=1, description="database look-ups at the same time")
+    timeout: float = Field(3.0, gt=0, description="seconds for one decision, then a 4xx")
+
+
+class Milterd(_Section):
+    """Limits are applied before anything is parsed."""
+
+    socket: str = "systemd:milter"
+    workers: int = Field(0, ge=0, description="processes; 0 is one per core")
+    max_header_bytes: int = Field(262_144, description="bytes of all header fields together")
+    max_header_fields: int = Field(1_000, description="header fields of one message")
+    max_message_bytes: int = Field(33_554_432, description="bytes; the same as message_size_limit")
+    memory_limit: int = Field(2 << 30, description="bytes of address space per worker; 0 is none")
+
+
+class Maillog(_Section):
+    """Where Postfix logs and queues; read by the worker."""
+
+    path: Path = Path("/var/log/franking/mail.log")
+    queue_directory: Path = Path("/var/spool/postfix")
+    config_directory: Path = Path("/etc/postfix")
+    poll: float = Field(0.1, gt=0, description="seconds between looks at a quiet log")
+    batch: int = Field(200, ge=1, description="lines per transaction")
+    rotate_bytes: int = Field(256 << 20, description="rotate the log above this size; 0 never")
+    keep_days: int = Field(14, description="days to keep rotated logs")
+    reconcile_after: float = Field(60, description="seconds a reservation may stay open unseen")
+    reconcile_every: float = Field(10, description="seconds between two looks for such")
+
+
+class Settings(BaseSettings):
+    """All settings; immutable once loaded."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="FRANKING_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    node: NodeName = Field("local", description="this relay node's name; part of every row's key")
+    database_url: str = Field(
+        "sqlite:////var/lib/franking/franking.db", description="SQLAlchemy URL"
+    )
+    master_key: SecretStr = Field(
+        SecretStr(""), description="base64 of 32 bytes; encrypts DKIM private keys at rest"
+    )
+    log_level: str = "info"
+    brand: Brand = Brand()
+    panel: Panel = Panel()
+    smtp: Smtp = Smtp()
+    policyd: Policyd = Policyd()
+    milterd: Milterd = Milterd()
+    maillog: Maillog = Maillog()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        toml = TomlConfigSettingsSource(settings_cls, toml_file=cls.model_config.get("toml_file"))
+        return init_settings, env_settings, file_secret_settings, toml
+
+    def master_key_bytes(self) -> bytes:
+        """The 32 bytes of `master_key`; SettingsError when it is not set or not 32 bytes."""
+        try:
+            key = base64.b64decode(self.master_key.get_secret_value(), validate=True)
+        except ValueError as error:
+            raise SettingsError("master_key is not base64") from error
+        if len(key) != 32:
+            raise SettingsError(
+                "master_key must be the base64 of 32 bytes (make one: openssl rand -base64 32)"
+            )
+        return key
+
+    def describe(self) -> dict[str, Any]:
+        """The effective settings as plain data, secrets masked: fit for a log line."""
+        return self.model_dump(mode="json")
+
+
+def load(path: Path | None = None, **overrides: Any) -> Settings:
+    """Read the settings.
+
+    `path` beats `$FRANKING_SETTINGS` beats `/etc/franking/franking.toml`; only the last may be
+    absent.  Raises SettingsError, one line per wrong key.
+    """
+    chosen = path or (Path(p) if (p := os.environ.get("FRANKING_SETTINGS")) else None)
+    if chosen is not None and not chosen.is_file():
+        raise SettingsError(f"settings file {chosen} does not exist")
+    file = chosen or DEFAULT_FILE
+
+    class FileSettings(Settings):
+        model_config = SettingsConfigDict(
+            toml_file=file if file.is_file() else None,
+            secrets_dir=os.environ.get("CREDENTIALS_DIRECTORY") or None,
+        )
+
+    try:
+        return FileSettings(**overrides)
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+            for item in error.errors(include_url=False)
+        ]
+        raise SettingsError(f"settings ({file}):\n  " + "\n  ".join(lines)) from error
+    except ValueError as error:  # not TOML at all
+        raise SettingsError(f"settings ({file}): {error}") from error
