@@ -1,0 +1,1 @@
+"""Sending domains: who owns them, the keys that sign for them."""

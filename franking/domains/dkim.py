@@ -1,0 +1,148 @@
+"""DKIM keys at rest: made here, sealed here, opened only by the milter.
+
+A private key is stored as AES-256-GCM under the settings' `master_key`:
+
+    version (1 byte) | key id (4 bytes) | nonce (12 bytes) | ciphertext and tag
+
+The key id is the start of the master key's SHA-256: it says which master key sealed the value, so
+that a new one can be introduced while old values wait to be sealed again.  Domain and selector are
+authenticated with it: a sealed key copied to another row does not open.
+Plain text is PKCS #8 DER.  RSA has 2,048 bits: larger ones do not fit into one UDP answer, smaller
+ones are not safe (RFC 8301 §3.2).  Signatures are made in `franking.domains.signing`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from datetime import datetime
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy.orm import Session
+
+from franking.db import utcnow
+from franking.domains.models import DkimKey, Domain
+from franking.reasons import Invalid
+
+RSA = "rsa-sha256"
+ED25519 = "ed25519-sha256"
+ALGORITHMS = (RSA, ED25519)
+
+_VERSION = 1
+_KEY_ID_BYTES = 4
+_NONCE_BYTES = 12
+
+PrivateKey = RSAPrivateKey | Ed25519PrivateKey
+
+
+class SealError(Exception):
+    """A sealed key cannot be opened: another master key, another row, or damaged bytes."""
+
+
+def generate(algorithm: str = RSA) -> tuple[bytes, str]:
+    """A new key: (private key as PKCS #8 DER, value of the record's `p=`)."""
+    if algorithm not in ALGORITHMS:
+        raise Invalid(f"{algorithm!r} is no DKIM algorithm; choose {' or '.join(ALGORITHMS)}")
+    key: PrivateKey = (
+        generate_private_key(public_exponent=65537, key_size=2048)
+        if algorithm == RSA
+        else Ed25519PrivateKey.generate()
+    )
+    private = key.private_bytes(
+        serialization.Encoding.DER,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return private, public_value(key)
+
+
+def public_value(key: PrivateKey) -> str:
+    """SubjectPublicKeyInfo for RSA (RFC 6376 §3.6.1), the bare 32 bytes for Ed25519 (RFC 8463)."""
+    public = key.public_key()
+    if isinstance(key, RSAPrivateKey):
+        encoding = serialization.Encoding.DER
+        form = serialization.PublicFormat.SubjectPublicKeyInfo
+    else:
+        encoding = serialization.Encoding.Raw
+        form = serialization.PublicFormat.Raw
+    return base64.b64encode(public.public_bytes(encoding, form)).decode("ascii")
+
+
+def load(private: bytes) -> PrivateKey:
+    """The key of `generate`'s DER.
+
+    The check of an RSA key's primes takes 39 ms and is skipped: the key is our own, and the seal
+    has just proved that nobody changed it.
+    """
+    key = serialization.load_der_private_key(private, None, unsafe_skip_rsa_key_validation=True)
+    if not isinstance(key, RSAPrivateKey | Ed25519PrivateKey):
+        raise SealError(f"a {type(key).__name__} is no DKIM key")
+    return key
+
+
+def create(
+    session: Session,
+    domain: Domain,
+    master_key: bytes,
+    *,
+    selector: str | None = None,
+    algorithm: str = RSA,
+    now: datetime | None = None,
+) -> DkimKey:
+    """Give a domain (flushed, so that it has its id) a new key; `selector` is dated by default."""
+    moment = now or utcnow()
+    chosen = selector or dated_selector(moment)
+    private, public = generate(algorithm)
+    key = DkimKey(
+        domain_id=domain.id,
+        selector=chosen,
+        algorithm=algorithm,
+        public_key=public,
+        sealed_private_key=seal(private, master_key, domain_id=domain.id, selector=chosen),
+        active=True,
+        created_at=moment,
+    )
+    session.add(key)
+    session.flush()
+    return key
+
+
+def dated_selector(moment: datetime) -> str:
+    """`s2026q4`: says its own age to whoever has to rotate it."""
+    return f"s{moment.year}q{(moment.month + 2) // 3}"
+
+
+def seal(private: bytes, master_key: bytes, *, domain_id: int, selector: str) -> bytes:
+    nonce = os.urandom(_NONCE_BYTES)
+    head = bytes([_VERSION]) + key_id(master_key)
+    sealed = AESGCM(master_key).encrypt(nonce, private, head + _row(domain_id, selector))
+    return head + nonce + sealed
+
+
+def unseal(sealed: bytes, master_key: bytes, *, domain_id: int, selector: str) -> bytes:
+    """What `seal` was given; raises SealError."""
+    head, rest = sealed[: 1 + _KEY_ID_BYTES], sealed[1 + _KEY_ID_BYTES :]
+    if head[:1] != bytes([_VERSION]):
+        raise SealError(f"sealed key has version {head[:1].hex() or 'none'}")
+    if head[1:] != key_id(master_key):
+        raise SealError("sealed with another master key")
+    try:
+        return AESGCM(master_key).decrypt(
+            rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], head + _row(domain_id, selector)
+        )
+    except (InvalidTag, ValueError) as error:  # ValueError: shorter than a nonce and a tag
+        raise SealError("sealed key is damaged or belongs to another domain") from error
+
+
+def key_id(master_key: bytes) -> bytes:
+    """Which master key this is, without saying anything about it."""
+    return hashlib.sha256(b"franking master key" + master_key).digest()[:_KEY_ID_BYTES]
+
+
+def _row(domain_id: int, selector: str) -> bytes:
+    return f"dkim_key:{domain_id}:{selector}".encode()

@@ -1,0 +1,42 @@
+"""Domain names in the one form that the database compares: lower-case A-labels.
+
+UTS 46 mapping, then IDNA 2008 (RFC 5891), through the `idna` package.  Host name rules apply
+(letters, digits, hyphens): an underscore is refused, as is a name without a dot.
+"""
+
+from __future__ import annotations
+
+import re
+
+import idna
+
+from franking.reasons import Invalid
+
+LONGEST = 253  # RFC 1035 §2.3.4, without the final dot
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+
+
+def to_ascii(domain: str) -> str:
+    """`Bücher.Example` → `xn--bcher-kva.example`; raises Invalid with a sentence."""
+    name = domain.strip().removesuffix(".")
+    if name.isascii():
+        ascii_name = name.lower()
+    else:
+        try:
+            ascii_name = idna.encode(name, uts46=True).decode("ascii")
+        except (idna.IDNAError, UnicodeError) as error:
+            raise Invalid(f"{domain!r} is not a valid internationalised domain name") from error
+    labels = ascii_name.split(".")
+    if len(ascii_name) > LONGEST or not all(_LABEL.fullmatch(label) for label in labels):
+        raise Invalid(f"{domain!r} is not a valid domain name")
+    if len(labels) < 2 or labels[-1].isdigit():
+        raise Invalid(f"{domain!r} is not a full domain name such as example.com")
+    return ascii_name
+
+
+def to_unicode(ascii_name: str) -> str:
+    """For display only; a name that is no valid IDNA comes back as it is."""
+    try:
+        return idna.decode(ascii_name)
+    except (idna.IDNAError, UnicodeError):
+        return ascii_name

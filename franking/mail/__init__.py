@@ -1,0 +1,1 @@
+"""Messages: addresses, what happened to each message, and every text we say on the wire."""

@@ -1,0 +1,1 @@
+"""Money: plans and prices, a double-entry ledger in micro-units, reservations."""

@@ -1,0 +1,225 @@
+"""Money is set aside once, leaves once, and the books always sum to zero."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    rule,
+)
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from franking.accounts import account as accounts
+from franking.db import Database
+from franking.models import Base
+from franking.money import ledger, pricing, reservations
+from franking.reasons import InsufficientBalance, Taken
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+PRICE = 800
+
+
+def make_account(session: Session) -> tuple[int, int]:
+    """(account id, price tier id) of a fresh account with nothing on it."""
+    plan = pricing.create_plan(session, "standard", currency="EUR", unit_price=PRICE, now=NOW)
+    account = accounts.create(session, "acme", plan=plan)
+    return account.id, pricing.price_at(session, plan.id, NOW).id
+
+
+def reserve(session: Session, ids: tuple[int, int], queue_id: str, amount: int = PRICE) -> None:
+    reservations.reserve(
+        session,
+        node="n1",
+        queue_id=queue_id,
+        account_id=ids[0],
+        amount=amount,
+        unit_price=amount,
+        price_tier_id=ids[1],
+        now=NOW,
+    )
+
+
+def test_capture_moves_held_to_revenue(database: Database) -> None:
+    with database.transaction() as session:
+        ids = make_account(session)
+        ledger.deposit(session, ids[0], 2000, reference="d1")
+        reserve(session, ids, "Q1")
+    with database.transaction() as session:
+        changed = reservations.settle(session, "n1", {"Q1": ("captured", "active")}, NOW)
+        assert changed == {"Q1"}
+    with database.session() as session:
+        balance = ledger.balance(session, ids[0])
+        assert (balance.available, balance.held) == (1200, 0)
+        assert ledger.verify(session) == []
+
+
+def test_settling_again_changes_nothing(database: Database) -> None:
+    with database.transaction() as session:
+        ids = make_account(session)
+        ledger.deposit(session, ids[0], 2000, reference="d1")
+        reserve(session, ids, "Q1")
+        reservations.settle(session, "n1", {"Q1": ("voided", "milter-reject")}, NOW)
+    for state in ("captured", "voided", "unknown"):
+        with database.transaction() as session:
+            assert reservations.settle(session, "n1", {"Q1": (state, "late")}, NOW) == set()
+    with database.session() as session:
+        assert ledger.balance(session, ids[0]).available == 2000
+
+
+def test_another_node_cannot_settle_it(database: Database) -> None:
+    with database.transaction() as session:
+        ids = make_account(session)
+        ledger.deposit(session, ids[0], 2000, reference="d1")
+        reserve(session, ids, "Q1")
+        assert reservations.settle(session, "n2", {"Q1": ("captured", "")}, NOW) == set()
+
+
+def test_no_money_no_reservation(database: Database) -> None:
+    with database.transaction() as session:
+        ids = make_account(session)
+        ledger.deposit(session, ids[0], PRICE - 1, reference="d1")
+    with pytest.raises(InsufficientBalance), database.transaction() as session:
+        reserve(session, ids, "Q1")
+    with database.session() as session:
+        assert reservations.of_message(session, "n1", "Q1") is None
+        assert ledger.balance(session, ids[0]).available == PRICE - 1
+
+
+def test_a_deposit_is_booked_once(database: Database) -> None:
+    with database.transaction() as session:
+        ids = make_account(session)
+        ledger.deposit(session, ids[0], 5, reference="bank-7")
+    with pytest.raises(Taken), database.transaction() as session:
+        ledger.deposit(session, ids[0], 5, reference="bank-7")
+    with database.session() as session:
+        assert ledger.balance(session, ids[0]).available == 5
+
+
+def test_unknown_keeps_the_money_held(database: Database) -> None:
+    with database.transaction() as session:
+        ids = make_account(session)
+        ledger.deposit(session, ids[0], 2000, reference="d1")
+        reserve(session, ids, "Q1")
+        reservations.settle(session, "n1", {"Q1": ("unknown", "log gap")}, NOW)
+    with database.session() as session:
+        balance = ledger.balance(session, ids[0])
+        assert (balance.available, balance.held) == (1200, 800)
+        assert ledger.verify(session) == []
+
+
+def test_open_before_finds_only_the_old_and_open(database: Database) -> None:
+    with database.transaction() as session:
+        ids = make_account(session)
+        ledger.deposit(session, ids[0], 10_000, reference="d1")
+        for queue_id in ("Q1", "Q2"):
+            reserve(session, ids, queue_id)
+        reservations.settle(session, "n1", {"Q1": ("captured", "")}, NOW)
+    with database.session() as session:
+        later = NOW + timedelta(seconds=1)
+        found = reservations.open_before(session, "n1", later)
+        assert [row.queue_id for row in found] == ["Q2"]
+        assert reservations.open_before(session, "n1", NOW) == []
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Deposits, reservations and settlements in any order, some of them crashing half way."""
+
+    queue_ids: Bundle[str] = Bundle("queue_ids")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.database = Database("sqlite://")
+        Base.metadata.create_all(self.database.engine)
+        self.serial = 0
+        self.available = self.held = self.revenue = 0
+
+    @initialize()
+    def account(self) -> None:
+        with self.database.transaction() as session:
+            self.ids = make_account(session)
+
+    @rule(amount=st.integers(1, 5 * PRICE))
+    def deposit(self, amount: int) -> None:
+        self.serial += 1
+        with self.database.transaction() as session:
+            ledger.deposit(session, self.ids[0], amount, reference=str(self.serial))
+        self.available += amount
+
+    @rule(target=queue_ids, amount=st.integers(0, 3 * PRICE))
+    def reserve(self, amount: int) -> str:
+        self.serial += 1
+        queue_id = f"Q{self.serial}"
+        try:
+            with self.database.transaction() as session:
+                reserve(session, self.ids, queue_id, amount)
+        except InsufficientBalance:
+            assert amount > self.available
+            return ""
+        self.available -= amount
+        self.held += amount
+        return f"{queue_id}/{amount}"
+
+    @rule(
+        item=consumes(queue_ids), state=st.sampled_from(["captured", "voided"]), n=st.integers(1, 3)
+    )
+    def settle(self, item: str, state: reservations.Settled, n: int) -> None:
+        """n times: a replayed log."""
+        if not item:
+            return
+        queue_id, amount = item.partition("/")[0], int(item.partition("/")[2])
+        for _ in range(n):
+            with self.database.transaction() as session:
+                reservations.settle(session, "n1", {queue_id: (state, "")}, NOW)
+        self.held -= amount
+        if state == "voided":
+            self.available += amount
+        else:
+            self.revenue += amount
+
+    @rule(item=queue_ids, statement=st.integers(1, 5))
+    def crash_while_settling(self, item: str, statement: int) -> None:
+        """Dies before the n-th statement: nothing of it may remain."""
+        if not item:
+            return
+        count = 0
+
+        def die(*_: object) -> None:
+            nonlocal count
+            count += 1
+            if count > statement:
+                raise RuntimeError("killed")
+
+        event.listen(self.database.engine, "before_cursor_execute", die)
+        try:
+            with pytest.raises(RuntimeError), self.database.transaction() as session:
+                reservations.settle(session, "n1", {item.partition("/")[0]: ("captured", "")}, NOW)
+                raise RuntimeError("killed before commit")
+        finally:
+            event.remove(self.database.engine, "before_cursor_execute", die)
+
+    @invariant()
+    def books_agree(self) -> None:
+        with self.database.session() as session:
+            if not hasattr(self, "ids"):
+                return
+            balance = ledger.balance(session, self.ids[0])
+            assert (balance.available, balance.held) == (self.available, self.held)
+            assert ledger.verify(session) == []
+
+    def teardown(self) -> None:
+        self.database.close()
+
+
+TestLedgerMachine = LedgerMachine.TestCase
+TestLedgerMachine.settings = hypothesis_settings(
+    max_examples=40, stateful_step_count=25, deadline=None
+)
