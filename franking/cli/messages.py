@@ -1,0 +1,155 @@
+"""`franking message`: what became of a message, by the queue ID of the 250 reply."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from sqlalchemy.orm import Session
+
+from franking.accounts.models import Account
+from franking.cli.context import (
+    Context,
+    account_option,
+    emit,
+    json_option,
+    table,
+    the_account,
+)
+from franking.mail import messages
+from franking.mail.models import MESSAGE_STATES, Event, Message
+from franking.money import reservations
+from franking.money.amounts import format_amount
+
+
+@click.group()
+def message() -> None:
+    """Show and list messages."""
+
+
+def describe(row: Message) -> dict[str, Any]:
+    return {
+        "queue_id": row.queue_id,
+        "node": row.node,
+        "status": row.status,
+        "from": row.from_address,
+        "envelope_sender": row.envelope_sender,
+        "subject": row.subject,
+        "message_id": row.message_id,
+        "size": row.size,
+        "tags": row.tags,
+        "accepted_at": row.accepted_at,
+    }
+
+
+def describe_event(event: Event) -> dict[str, Any]:
+    return {
+        "event": event.kind,
+        "at": event.at,
+        "recipient": event.recipient,
+        "attempt": event.attempt,
+        "smtp_code": event.smtp_code,
+        "enhanced_code": event.enhanced_code,
+        "reply": event.reply,
+        "remote_host": event.remote_host,
+        "remote_ip": event.remote_ip,
+        "delay": event.delay,
+    }
+
+
+def _whole(session: Session, row: Message) -> dict[str, Any]:
+    account = session.get_one(Account, row.account_id)
+    money = reservations.of_message(session, row.node, row.queue_id)
+    return describe(row) | {
+        "account": account.name,
+        "currency": account.plan.currency,
+        "charge": None
+        if money is None
+        else {"amount_micros": money.amount, "state": money.state, "evidence": money.evidence},
+        "signatures": row.signatures,
+        "client": {
+            "ip": row.client_ip,
+            "helo": row.client_helo,
+            "tls": row.tls,
+            "auth_method": row.auth_method,
+        },
+        "recipients": [
+            {"address": r.address, "status": r.status, "attempts": r.attempts}
+            for r in messages.recipients(session, row)
+        ],
+        "events": [describe_event(event) for event in messages.timeline(session, row)],
+    }
+
+
+@message.command("show")
+@click.argument("queue_id")
+@json_option
+@click.pass_obj
+def show(context: Context, queue_id: str, as_json: bool) -> None:
+    """Show one message with everything that happened to it."""
+    with context.session() as session:
+        data = _whole(session, messages.find(session, queue_id))
+    emit(data, as_json, lambda: _human(data))
+
+
+def _human(data: dict[str, Any]) -> str:
+    charge = data["charge"]
+    facts = [
+        f"{data['queue_id']} on {data['node']}: {data['status']}",
+        f"account    {data['account']}",
+        f"from       {data['from']}  (envelope {data['envelope_sender'] or '<>'})",
+        f"subject    {data['subject']}",
+        f"message-id {data['message_id']}",
+        f"size       {data['size']} bytes",
+    ]
+    if charge:
+        amount = format_amount(charge["amount_micros"], data["currency"])
+        facts.append(f"charge     {amount}, {charge['state']} ({charge['evidence'] or 'pending'})")
+    rows = [
+        (e["at"], e["event"], e["recipient"], e["enhanced_code"], e["remote_host"], e["reply"])
+        for e in data["events"]
+    ]
+    header = ("at", "event", "recipient", "code", "remote", "reply")
+    return "\n".join([*facts, "", table(header, rows)])
+
+
+@message.command("list")
+@click.option("--status", type=click.Choice(MESSAGE_STATES))
+@click.option("--recipient")
+@click.option("--sender")
+@click.option("--tag")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
+@click.option("--before", help="Cursor of the previous page.")
+@account_option
+@json_option
+@click.pass_obj
+def list_(
+    context: Context,
+    *,
+    status: str | None,
+    recipient: str | None,
+    sender: str | None,
+    tag: str | None,
+    limit: int,
+    before: str | None,
+    account_name: str | None,
+    as_json: bool,
+) -> None:
+    """List an account's messages, newest first."""
+    wanted = messages.Filter(status=status, recipient=recipient, sender=sender, tag=tag)
+    with context.session() as session:
+        account = the_account(session, account_name)
+        page = messages.search(session, account, wanted, before, limit)
+        data = {"messages": [describe(r) for r in page.rows], "next": page.next_cursor}
+    emit(
+        data,
+        as_json,
+        lambda: table(
+            ("queue id", "accepted", "status", "from", "subject"),
+            [(r.queue_id, r.accepted_at, r.status, r.from_address, r.subject) for r in page.rows],
+        ),
+    )
+
+
+def register(group: click.Group) -> None:
+    group.add_command(message)

@@ -1,0 +1,172 @@
+"""Is this node able to accept, sign, charge and settle mail?  One finding per question.
+
+Each check is a function that returns a Finding; none changes anything.  `franking doctor` prints
+them, the provisioning play ends with them, the panel will show the same.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import func, select, text
+
+from franking import migrations
+from franking.db import Database, utcnow
+from franking.mail.models import LogPosition
+from franking.money import ledger
+from franking.money.models import Reservation
+from franking.settings import Settings, SettingsError
+
+OK, WARN, FAIL = "ok", "warn", "fail"
+AUTH_HELLO = b"VERSION\t1\t0\nCPID\t1\n"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`status` is ok, warn or fail; `fix` is the sentence that helps, empty when ok."""
+
+    name: str
+    status: str
+    detail: str
+    fix: str = ""
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """All checks; a check that breaks is itself a failed finding."""
+    database = Database(settings.database_url)
+    checks: list[tuple[str, Callable[[], Finding]]] = [
+        ("master key", lambda: master_key(settings)),
+        ("database", lambda: schema(database)),
+        ("ledger", lambda: books(database)),
+        ("reservations", lambda: open_reservations(database, settings)),
+        ("policyd auth", lambda: auth_socket(settings)),
+        ("policyd policy", lambda: policy_socket(settings)),
+        ("milterd", lambda: milter_socket(settings)),
+        ("postfix", lambda: postfix(settings)),
+        ("maillog worker", lambda: follower(database, settings)),
+    ]
+    return [_guarded(name, check) for name, check in checks]
+
+
+def _guarded(name: str, check: Callable[[], Finding]) -> Finding:
+    try:
+        return check()
+    except Exception as error:
+        detail = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        return Finding(name, FAIL, detail, "see the detail; the check itself could not run")
+
+
+def master_key(settings: Settings) -> Finding:
+    try:
+        settings.master_key_bytes()
+    except SettingsError as error:
+        return Finding("master key", FAIL, str(error), "set master_key in the settings")
+    return Finding("master key", OK, "32 bytes")
+
+
+def schema(database: Database) -> Finding:
+    have, want = migrations.current(database.engine), migrations.head()
+    if have != want:
+        return Finding("database", FAIL, f"schema {have}, code needs {want}", "run: franking init")
+    if database.engine.dialect.name == "postgresql":
+        with database.session() as session:
+            encoding = session.scalar(text("SHOW server_encoding"))
+        if encoding != "UTF8":
+            return Finding("database", FAIL, f"encoding {encoding}", "create it with UTF8")
+    return Finding("database", OK, f"{database.engine.dialect.name}, schema {have}")
+
+
+def books(database: Database) -> Finding:
+    with database.session() as session:
+        problems = ledger.verify(session)
+    if problems:
+        return Finding("ledger", FAIL, problems[0], "stop sending and find out why; nothing else")
+    return Finding("ledger", OK, "every balance matches its entries, all entries sum to 0")
+
+
+def open_reservations(database: Database, settings: Settings) -> Finding:
+    overdue = utcnow() - timedelta(seconds=3 * settings.maillog.reconcile_after)
+    with database.session() as session:
+        unknown = session.scalar(select(func.count()).where(Reservation.state == "unknown")) or 0
+        late = session.scalar(
+            select(func.count()).where(
+                Reservation.state == "reserved",
+                Reservation.node == settings.node,
+                Reservation.reserved_at < overdue,
+            )
+        )
+    detail = f"{late or 0} open too long, {unknown} unknown"
+    if late:
+        return Finding("reservations", FAIL, detail, "is the maillog worker running?")
+    if unknown:
+        return Finding("reservations", WARN, detail, "settle them by hand: money is held")
+    return Finding("reservations", OK, detail)
+
+
+def _ask(settings: Settings, name: str, question: bytes, until: bytes) -> bytes | None:
+    """Talk to one of our sockets as Postfix would; None when nobody is there."""
+    path = settings.maillog.queue_directory / "franking" / name
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(5)
+        answer = b""
+        try:
+            client.connect(str(path))
+            client.sendall(question)
+            while until and until not in answer:
+                piece = client.recv(4096)
+                if not piece:
+                    break
+                answer += piece
+        except OSError:
+            return None
+    return answer
+
+
+def _dead(name: str, daemon: str) -> Finding:
+    return Finding(name, FAIL, "nobody answers on its socket", f"start {daemon}; see its log")
+
+
+def auth_socket(settings: Settings) -> Finding:
+    answer = _ask(settings, "auth", AUTH_HELLO, b"DONE\n")
+    if answer is None or b"MECH\tPLAIN" not in answer:
+        return _dead("policyd auth", "policyd")
+    return Finding("policyd auth", OK, "offers PLAIN")
+
+
+def policy_socket(settings: Settings) -> Finding:
+    request = b"request=smtpd_access_policy\nprotocol_state=CONNECT\n\n"
+    answer = _ask(settings, "policy", request, b"\n\n")
+    if answer is None or not answer.startswith(b"action="):
+        return _dead("policyd policy", "policyd")
+    return Finding("policyd policy", OK, answer.decode("ascii", "replace").strip())
+
+
+def milter_socket(settings: Settings) -> Finding:
+    if _ask(settings, "milter", b"", b"") is None:
+        return _dead("milterd", "milterd")
+    return Finding("milterd", OK, "its socket accepts connections")
+
+
+def postfix(settings: Settings) -> Finding:
+    command = ["postfix", "-c", str(settings.maillog.config_directory), "status"]
+    done = subprocess.run(command, capture_output=True, timeout=10, check=False)
+    if done.returncode:
+        return Finding("postfix", FAIL, "not running", "start it; then look at the mail log")
+    return Finding("postfix", OK, "running")
+
+
+def follower(database: Database, settings: Settings) -> Finding:
+    """Behind by how many bytes?  A quiet log leaves `read_at` old, so its age means nothing."""
+    with database.session() as session:
+        position = session.get(LogPosition, settings.node)
+    if position is None:
+        return Finding("maillog worker", FAIL, "never ran", "start franking-worker maillog")
+    file = settings.maillog.path.stat()
+    behind = file.st_size - (position.offset if file.st_ino == position.inode else 0)
+    if behind > 1 << 20:
+        return Finding("maillog worker", WARN, f"{behind} bytes behind", "is it running?")
+    return Finding("maillog worker", OK, f"{behind} bytes behind")
