@@ -1,0 +1,1 @@
+"""What Postfix asks during the SMTP dialogue: who is it, and may it, now?"""

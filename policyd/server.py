@@ -1,0 +1,141 @@
+"""The two sockets: the only file here that knows asyncio streams.
+
+One coroutine per connection, one question of it at a time: what Postfix sends meanwhile waits in
+the kernel.  After a protocol error, and when no decision can be made in time, the connection is
+closed without an answer.  Postfix makes 454 of that at AUTH; of a policy request, it asks again,
+then says 451.
+
+`stop` lets questions in flight finish.  The listening sockets belong to somebody else: closing
+our descriptors does not close theirs, and clients wait there for our successor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from itertools import count
+from socket import socket
+
+from franking import log
+from franking.db import Database, utcnow
+from franking.settings import Settings
+from franking.sockets import BACKLOG
+from policyd import delegation, dovecot
+from policyd.authenticate import Accepted, Unavailable, authenticate
+from policyd.decide import decide
+from policyd.journal import Journal
+from policyd.pool import Pool
+
+READ = 65_536  # octets
+GRACE = 1.0  # seconds beyond the time limit of a decision
+
+
+@dataclass(eq=False)
+class _Peer:
+    """A connection of one smtpd process; `busy` while it waits for us."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    busy: bool = False
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Server:
+    def __init__(self, settings: Settings, database: Database, journal: Journal) -> None:
+        self._settings = settings
+        self._database = database
+        self._journal = journal
+        self._pool = Pool(settings.policyd.threads, settings.policyd.timeout)
+        self._listeners: list[asyncio.Server] = []
+        self._peers: set[_Peer] = set()
+        self._numbers = count(1)
+        self._stopping = False
+
+    async def start(self, auth: socket, policy: socket) -> None:
+        for listener, serve in ((auth, self._auth), (policy, self._policy)):
+            # asyncio calls listen() again, on a socket that others hold too: same backlog.
+            self._listeners.append(
+                await asyncio.start_unix_server(
+                    self._connection(serve), sock=listener, backlog=BACKLOG
+                )
+            )
+
+    async def stop(self) -> None:
+        """Returns when the questions in flight are answered, or are overdue."""
+        self._stopping = True
+        for listener in self._listeners:
+            listener.close()
+        peers = list(self._peers)
+        for peer in peers:
+            if not peer.busy:
+                peer.writer.close()
+        if peers:
+            leaving = [asyncio.ensure_future(peer.gone.wait()) for peer in peers]
+            _, late = await asyncio.wait(leaving, timeout=self._settings.policyd.timeout + GRACE)
+            for waiter in late:
+                waiter.cancel()
+        self._pool.close()
+
+    def _connection(
+        self, serve: Callable[[_Peer], Awaitable[None]]
+    ) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            peer = _Peer(reader, writer)
+            self._peers.add(peer)
+            try:
+                await serve(peer)
+            except (dovecot.ProtocolError, delegation.ProtocolError) as error:
+                log.peer_fault(serve.__name__.strip("_"), error)
+            except Unavailable as error:
+                log.no_decision(serve.__name__.strip("_"), error)
+            except OSError:
+                pass  # the peer is gone
+            except Exception as error:  # a bug of ours is our trouble, not the client's
+                log.unexpected(serve.__name__.strip("_"), error)
+            finally:
+                self._peers.discard(peer)
+                peer.gone.set()
+                writer.close()
+
+        return connected
+
+    async def _auth(self, peer: _Peer) -> None:
+        dialogue = dovecot.Dialogue(
+            pid=os.getpid(), number=next(self._numbers), cookie=secrets.token_hex(16)
+        )
+        peer.writer.write(dialogue.greeting())
+        while not self._stopping and (data := await peer.reader.read(READ)):
+            peer.busy = True
+            for event in dialogue.receive(data):
+                if isinstance(event, dovecot.Login):
+                    await self._login(peer, dialogue, event)
+                else:
+                    peer.writer.write(event)
+            await peer.writer.drain()
+            peer.busy = False
+
+    async def _login(self, peer: _Peer, dialogue: dovecot.Dialogue, login: dovecot.Login) -> None:
+        outcome = await self._pool.run(authenticate, self._database, login, utcnow())
+        if isinstance(outcome, Accepted):
+            peer.writer.write(dialogue.ok(login.request_id, outcome.username))
+            self._journal.used(outcome.use)
+            return
+        peer.writer.write(dialogue.fail(login.request_id, outcome.reason, outcome.username))
+        if outcome.refusal is not None:
+            self._journal.refused(outcome.refusal)
+
+    async def _policy(self, peer: _Peer) -> None:
+        parser = delegation.Parser()
+        while not self._stopping and (data := await peer.reader.read(READ)):
+            peer.busy = True
+            for request in parser.receive(data):
+                decision = await self._pool.run(decide, self._database, request, utcnow())
+                action = decision.action(self._settings.panel.url)
+                peer.writer.write(delegation.encode(action))
+                if decision.refusal is not None:
+                    self._journal.refused(decision.refusal)
+            await peer.writer.drain()
+            peer.busy = False
