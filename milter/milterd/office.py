@@ -1,0 +1,107 @@
+"""What a message needs of the database: one look before the verdict, one transaction after it.
+
+Nothing about an account is cached: a revoked credential or an empty balance counts for the next
+message.  Private keys are kept opened, because opening one costs more than using it.
+Errors of the database leave here as they are; the callbacks answer them with 451.
+
+The work is done in threads that Python made.  libmilter calls back from a pool of its own, each
+time from another thread, while pymilter keeps one Python thread state per connection: an extension
+that asks for "this thread's state" (PyGILState_Ensure; sqlite3 does when it closes a connection)
+then finds that of a connection long gone and crashes the process.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import ParamSpec, TypeVar
+
+from franking import log
+from franking.db import Database
+from franking.domains import dkim
+from franking.domains.dkim import PrivateKey
+from franking.mail import acceptance, authority, replies
+from franking.mail.acceptance import Acceptance
+from franking.mail.authority import SigningKey
+from franking.reasons import AccountSuspended, InsufficientBalance
+from franking.settings import Settings
+from milterd.message import Message
+from milterd.refusals import RefusalLog
+from milterd.verdict import Changes, Lookups, Refusal, Rules
+
+OPEN_KEYS = 1024
+THREADS = 8
+LONGEST = 6.0  # seconds; the waits inside end before that, this is for what nobody thought of
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Office:
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self.panel_url = settings.panel.url
+        self.rules = Rules(
+            node=settings.node,
+            tag_header=settings.brand.tag_header,
+            max_header_bytes=settings.milterd.max_header_bytes,
+            max_header_fields=settings.milterd.max_header_fields,
+            max_message_bytes=settings.milterd.max_message_bytes,
+        )
+        self._database = database
+        self._master_key = settings.master_key_bytes()
+        self._refusals = RefusalLog(database, settings.node)
+        self._private_key = functools.lru_cache(OPEN_KEYS)(self._opened)
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="office")
+
+    def judge(self, message: Message, queue_id: str, now: datetime) -> Refusal | Changes:
+        return self._away(self._judge, message, queue_id, now)
+
+    def accept(self, accepted: Acceptance) -> Refusal | None:
+        """The transaction that takes the money; when it returns None, it is done."""
+        return self._away(self._accept, accepted)
+
+    def record(self, refusal: Refusal, message: Message, queue_id: str) -> None:
+        self._away(self._refusals.record, refusal, message, queue_id)
+
+    def _away(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Call it in a thread of Python's, with this one's deadline; raises TimeoutError."""
+        context = contextvars.copy_context()
+        future = self._threads.submit(lambda: context.run(function, *arguments, **named))
+        try:
+            return future.result(LONGEST)
+        finally:
+            future.cancel()  # when it has not begun, it shall not begin later
+
+    def _judge(self, message: Message, queue_id: str, now: datetime) -> Refusal | Changes:
+        with self._database.session() as session:
+            lookups = Lookups(
+                authority=lambda username: authority.authority(session, username, now),
+                signing_domain=functools.partial(authority.signing_domain, session),
+                private_key=self._private_key,
+            )
+            return message.judge(lookups, queue_id, now)
+
+    def _accept(self, accepted: Acceptance) -> Refusal | None:
+        try:
+            with self._database.transaction() as session:
+                acceptance.accept(session, accepted)
+        except InsufficientBalance:
+            return Refusal(replies.insufficient_balance(), accepted.authority)
+        except AccountSuspended as error:
+            return Refusal(replies.account_suspended(str(error)), accepted.authority)
+        except acceptance.DuplicateQueueId:
+            log.queue_id_reused(accepted.queue_id)
+            return Refusal(replies.temporary())
+        return None
+
+    def _opened(self, domain_id: int, key: SigningKey) -> PrivateKey:
+        private = dkim.unseal(
+            key.sealed_private_key,
+            self._master_key,
+            domain_id=domain_id,
+            selector=key.selector,
+        )
+        return dkim.load(private)

@@ -1,0 +1,65 @@
+"""What goes into a verdict on a message and what comes out of it: plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from franking.domains.dkim import PrivateKey
+from franking.mail.acceptance import Acceptance
+from franking.mail.authority import Authority, SigningDomain, SigningKey
+from franking.mail.replies import Reply
+
+Headers = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The operator's part of the decision; sizes in bytes."""
+
+    node: str
+    tag_header: str
+    max_header_bytes: int
+    max_header_fields: int
+    max_message_bytes: int
+
+
+@dataclass(frozen=True)
+class Client:
+    """What the SMTP session knows; `username` is empty when nobody logged in."""
+
+    username: str = ""
+    auth_method: str | None = None
+    ip: str | None = None
+    helo: str | None = None
+    tls: str | None = None
+
+
+@dataclass(frozen=True)
+class Lookups:
+    """What a verdict needs from outside; each may raise, which is nobody's refusal."""
+
+    authority: Callable[[str], Authority | None]
+    signing_domain: Callable[[int, str], SigningDomain | None]
+    private_key: Callable[[int, SigningKey], PrivateKey]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The reply; `authority` says whose refusal it is, when that is known."""
+
+    reply: Reply
+    authority: Authority | None = None
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What Postfix has to change in the message, and what to commit after that.
+
+    `delete` holds (name, index), the index counting fields of that name from 1, highest first.
+    """
+
+    delete: list[tuple[str, int]]
+    add: Headers
+    signatures: list[bytes]
+    acceptance: Acceptance
