@@ -1,0 +1,109 @@
+"""A database with one account that can pay, and mail accepted as the milter accepts it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert, select
+
+from franking.accounts.models import Account, Credential
+from franking.db import Base, Database
+from franking.domains.models import Domain
+from franking.mail import authority
+from franking.mail.acceptance import Acceptance, accept
+from franking.mail.models import Event, Message, Recipient
+from franking.money import ledger
+from franking.money.models import Plan, PriceTier, Reservation
+
+PRICE = 1_000
+MONEY = 100_000_000
+
+
+@dataclass
+class Books:
+    """The database and short ways to ask it."""
+
+    database: Database
+    url: str
+    node: str = "local"
+    username: str = "frank_f023a1b2c3"
+    accepted: list[str] = field(default_factory=list)
+
+    def accept(self, queue_id: str, *recipients: str, at: datetime | None = None) -> None:
+        now = at or datetime.now(UTC)
+        with self.database.transaction() as session:
+            who = authority.authority(session, self.username, now)
+            assert who is not None
+            message = Acceptance(
+                node=self.node, queue_id=queue_id, authority=who, domain_id=1, now=now,
+                from_address="news@shop.test", envelope_sender="news@shop.test",
+                recipients=list(recipients or ("plain@ok.test",)),
+                subject="x", message_id="x@shop.test", size=300,
+            )  # fmt: skip
+            accept(session, message)
+        self.accepted.append(queue_id)
+
+    def state(self, queue_id: str) -> str | None:
+        with self.database.session() as session:
+            return session.scalar(select(Reservation.state).where(Reservation.queue_id == queue_id))
+
+    def message(self, queue_id: str) -> str | None:
+        with self.database.session() as session:
+            return session.scalar(select(Message.status).where(Message.queue_id == queue_id))
+
+    def recipients(self, queue_id: str) -> dict[str, str]:
+        with self.database.session() as session:
+            query = select(Recipient.address, Recipient.status)
+            rows = session.execute(query.where(Recipient.queue_id == queue_id))
+            return {row[0]: row[1] for row in rows}
+
+    def events(self, queue_id: str) -> list[Event]:
+        with self.database.session() as session:
+            query = select(Event).where(Event.queue_id == queue_id, Event.kind != "accepted")
+            return list(session.scalars(query.order_by(Event.id)))
+
+    def balance(self) -> tuple[int, int]:
+        with self.database.session() as session:
+            row = ledger.balance(session, 1)
+            return row.available, row.held
+
+    def contents(self) -> list[tuple[object, ...]]:
+        """All rows that a replay must leave alone."""
+        tables = ("message", "message_recipient", "event", "reservation", "ledger_entry", "balance")
+        with self.database.session() as session:
+            return [
+                (name, *row)
+                for name in tables
+                for row in session.execute(select(Base.metadata.tables[name]))
+            ]
+
+    def sound(self) -> bool:
+        with self.database.session() as session:
+            return ledger.verify(session) == []
+
+
+@pytest.fixture
+def books(tmp_path: Path) -> Iterator[Books]:
+    url = f"sqlite:///{tmp_path}/franking.db"
+    database = Database(url)
+    Base.metadata.create_all(database.engine)
+    long_ago = datetime.now(UTC) - timedelta(days=400)
+    with database.transaction() as session:
+        session.execute(insert(Plan).values(id=1, name="plan", currency="EUR"))
+        session.execute(insert(PriceTier).values(plan_id=1, unit_price=PRICE, starts_at=long_ago))
+        session.execute(insert(Account).values(id=1, name="shop", plan_id=1))
+        ledger.open_books(session, 1)
+        ledger.deposit(session, 1, MONEY, reference="first")
+        session.execute(
+            insert(Credential).values(
+                account_id=1, name="key", username=Books.username, secret_sha256="0" * 64,
+                secret_hint="0",
+            )
+        )  # fmt: skip
+        session.execute(insert(Domain).values(account_id=1, name="shop.test", ownership_token="x"))
+    yield Books(database, url)
+    database.close()

@@ -1,0 +1,42 @@
+"""`franking-worker COMMAND`: one process per command; SIGTERM finishes what is begun and stops."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from threading import Event
+
+import click
+
+from franking import log, settings
+
+
+@click.group()
+def main() -> None:
+    """What happens to mail after Postfix has accepted it."""
+
+
+@main.command()
+def maillog() -> None:
+    """Settle money and record events from Postfix's log."""
+    from worker.maillog.service import Service  # noqa: PLC0415 (each command loads its own)
+
+    try:
+        own = settings.load()
+    except settings.SettingsError as error:
+        sys.exit(str(error))
+    log.configure("worker.maillog", own.log_level)
+    log.started(own.describe())
+    Service(own, _until_told()).run()
+    log.stopped()
+
+
+def _until_told() -> Event:
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""Writes what a batch of log lines means: money, events and the position, all or nothing.
+
+Called inside one transaction by `service`, which commits; when it fails the batch is kept and
+written again.  Everything is guarded (a reservation leaves `reserved` once, a recipient has one
+end, a deferral is known by its time and delay), so replaying any part of a log changes nothing.
+A handful of queries per batch, none per line; statements are built once, on bare tables, because
+the ORM's share of the time was as large as the database's.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import (
+    BindParameter,
+    CursorResult,
+    Row,
+    Select,
+    Table,
+    bindparam,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.orm import Session
+
+from franking import log
+from franking.mail import events
+from franking.mail.events import Attempt
+from franking.mail.models import Event, LogPosition, Recipient
+from franking.money import reservations
+from franking.money.models import Reservation
+from franking.money.reservations import Settled
+from worker.maillog.follow import Position
+from worker.maillog.gather import Changes, Sent
+from worker.maillog.parse import resolve
+
+_reservations, _recipients = Reservation.__table__.c, Recipient.__table__.c
+_events, _POSITION = Event.__table__.c, cast(Table, LogPosition.__table__)
+_THESE: BindParameter[list[str]] = bindparam("queue_ids", expanding=True)
+_NODE: BindParameter[str] = bindparam("node")
+
+_STATES = select(_reservations.queue_id, _reservations.state).where(
+    _reservations.queue_id.in_(_THESE), _reservations.node == _NODE
+)
+_RECIPIENTS = select(_recipients.queue_id, _recipients.address).where(
+    _recipients.queue_id.in_(_THESE), _recipients.node == _NODE
+)
+_DEFERRALS = select(_events.queue_id, _events.recipient, _events.at, _events.delay).where(
+    _events.queue_id.in_(_THESE), _events.node == _NODE, _events.kind == "deferred"
+)
+
+
+def write(session: Session, node: str, changes: Changes, now: datetime) -> dict[str, str]:
+    """Returns mail that nobody paid: queue ID → user name of the client, for an alarm."""
+    states = settle(session, node, changes.evidence, now)
+    events.record(session, node, _attempts(session, node, changes.sent))
+    if changes.expired:
+        events.record_expired(session, node, changes.expired.items())
+    return {
+        queue_id: username
+        for queue_id, username in changes.active.items()
+        if states.get(queue_id, "voided") == "voided"
+    }
+
+
+def settle(
+    session: Session, node: str, evidence: Mapping[str, tuple[Settled, str]], now: datetime
+) -> dict[str, str]:
+    """Settle what is still open, and mark as voided the messages whose money goes back.
+
+    Returns the state that each of these reservations had before; there may be none.
+    """
+    states = {row[0]: row[1] for row in _about(session, _STATES, node, evidence)}
+    still_open = {q: evidence[q] for q, state in states.items() if state == "reserved"}
+    moved = reservations.settle(session, node, still_open, now)
+    voided = {q: evidence[q][1] for q in moved if evidence[q][0] == "voided"}
+    if voided:
+        events.record_voided(session, node, voided, now)
+    return states
+
+
+def _about(
+    session: Session, statement: Select[*tuple[Any, ...]], node: str, queue_ids: Iterable[str]
+) -> Sequence[Row[*tuple[Any, ...]]]:
+    wanted = list(queue_ids)
+    if not wanted:
+        return []
+    return session.execute(statement, {"queue_ids": wanted, "node": node}).all()
+
+
+def _attempts(session: Session, node: str, sent: list[Sent]) -> list[Attempt]:
+    """Of deliveries of our own messages (Postfix's bounces are not), to recipients they have."""
+    known: dict[str, set[str]] = defaultdict(set)
+    for queue_id, address in _about(session, _RECIPIENTS, node, {each.queue_id for each in sent}):
+        known[queue_id].add(address)
+    found = []
+    for each in sent:
+        if each.queue_id not in known:
+            continue
+        delivery = resolve(each.delivery, known[each.queue_id])
+        if delivery is None:
+            log.delivery_unmatched(each.queue_id, each.delivery.address)
+        else:
+            found.append(each.attempt(delivery.address))
+    return _new(session, node, found)
+
+
+def _new(session: Session, node: str, attempts: list[Attempt]) -> list[Attempt]:
+    """Without deferrals that are written already; a second end is ignored by `events` itself."""
+    deferred = {attempt.queue_id for attempt in attempts if attempt.kind == "deferred"}
+    seen = {tuple(row) for row in _about(session, _DEFERRALS, node, deferred)}
+    return [
+        attempt
+        for attempt in attempts
+        if attempt.kind != "deferred"
+        or (attempt.queue_id, attempt.recipient, attempt.at, attempt.delay) not in seen
+    ]
+
+
+def load_position(session: Session, node: str) -> LogPosition | None:
+    return session.get(LogPosition, node)
+
+
+def save_position(
+    session: Session, node: str, position: Position, boot_id: str, now: datetime, *, gap: bool
+) -> None:
+    """`gap`: evidence of everything before `now` may be missing."""
+    values: dict[str, Any] = {
+        "inode": position.inode,
+        "offset": position.offset,
+        "head_sha256": position.head,
+        "boot_id": boot_id,
+        "read_at": now,
+    }
+    if gap:
+        values["gap_until"] = now
+    moved = update(_POSITION).where(_POSITION.c.node == node).values(values)
+    if cast("CursorResult[Any]", session.execute(moved)).rowcount == 0:
+        session.execute(insert(_POSITION).values(node=node, **values))
