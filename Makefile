@@ -1,0 +1,39 @@
+# Each target is one line of help and a command that also works without make.
+.DEFAULT_GOAL := help
+.PHONY: help up down test lint type format lock vendor
+
+BIN := .venv/bin
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+up: ## Start everything on this machine, in the foreground (as root)
+	script/up
+
+down: ## Stop what `make up` started
+	script/up --down
+
+test: ## Install what the tests need, then lint, type-check and test (as root)
+	script/test
+
+lint: ## Ruff: style and likely mistakes
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+format: ## Ruff: rewrite the layout of the code
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+type: ## mypy, strict
+	$(BIN)/mypy
+
+LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header
+
+lock: ## Write requirements/*.lock anew from pyproject.toml (needs uv)
+	$(LOCK) --extra web pyproject.toml -o requirements/web.lock
+	$(LOCK) --extra stack pyproject.toml -o requirements/stack.lock
+	$(LOCK) --extra dev pyproject.toml -o requirements/dev.lock
+	npm install --prefix tests/clients --package-lock-only --ignore-scripts
+
+vendor: ## Fetch the panel's CSS, JavaScript and icons anew (needs npm)
+	@test -x script/vendor || { echo "script/vendor does not exist yet"; exit 1; }
+	script/vendor

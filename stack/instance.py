@@ -1,0 +1,178 @@
+"""One stack's directory: where everything is, which ports it uses, its secrets, its settings file.
+
+    franking.toml secrets.json franking.db    bin/franking      the CLI, on this instance
+    tls/      CA and certificate              log/              <process>.log, mail.log
+    postfix/  configuration                   run/              circus's files, the lock
+    spool/    Postfix's queue                 sink/             delivered messages, one a file
+    data/     Postfix's data                  sink.journal      one JSON line per delivery
+
+Everything here outlives a stop, except `demo.json`, which is there exactly while the stack is up.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from stack import StackError
+from stack.place import traversable
+from stack.ports import HOST, Ports
+from stack.settings_file import toml, write_private
+
+LONGEST_SOCKET = 103  # characters; sun_path holds 108 with its NUL, macOS 104
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A directory, its ports and its database."""
+
+    root: Path
+    ports: Ports
+    database_url: str
+
+    @classmethod
+    def at(cls, directory: Path, ports: Ports, database_url: str | None = None) -> Instance:
+        """The instance in `directory`, made if need be; StackError when it cannot live there."""
+        root = traversable(directory)
+        (root / "run").mkdir(mode=0o755, parents=True, exist_ok=True)
+        instance = cls(root, ports, database_url or f"sqlite:///{root / 'franking.db'}")
+        for path in (instance.socket("milter"), instance.run / "circus-pubsub"):
+            if len(str(path)) > LONGEST_SOCKET:
+                raise StackError(
+                    f"{root} is too long a path: {path} has {len(str(path))} characters, and the"
+                    f" path of a Unix socket has at most {LONGEST_SOCKET}. Choose a shorter"
+                    " --directory."
+                )
+        return instance
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run"
+
+    @property
+    def log(self) -> Path:
+        return self.root / "log"
+
+    @property
+    def mail_log(self) -> Path:
+        return self.log / "mail.log"
+
+    @property
+    def postfix(self) -> Path:
+        return self.root / "postfix"
+
+    @property
+    def spool(self) -> Path:
+        return self.root / "spool"
+
+    @property
+    def sink(self) -> Path:
+        return self.root / "sink"
+
+    @property
+    def sink_journal(self) -> Path:
+        return self.root / "sink.journal"
+
+    @property
+    def ca_file(self) -> Path:
+        return self.root / "tls/ca.pem"
+
+    @property
+    def chain_file(self) -> Path:
+        return self.root / "tls/server.pem"
+
+    @property
+    def settings_file(self) -> Path:
+        return self.root / "franking.toml"
+
+    @property
+    def demo_file(self) -> Path:
+        return self.root / "demo.json"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.run / "lock"
+
+    @property
+    def cli(self) -> Path:
+        return self.root / "bin/franking"
+
+    @property
+    def panel_url(self) -> str:
+        return f"http://{HOST}:{self.ports.panel}"
+
+    def socket(self, name: str) -> Path:
+        """Of policyd (`auth`, `policy`) and milterd (`milter`): below the queue directory, where
+        main.cf's relative paths look for them."""
+        return self.spool / "franking" / name
+
+    @cached_property
+    def secrets(self) -> dict[str, str]:
+        """This instance's secrets, made at its first start."""
+        path = self.root / "secrets.json"
+        if not path.exists():
+            made = {
+                "master_key": base64.b64encode(secrets.token_bytes(32)).decode(),
+                "panel_secret_key": secrets.token_urlsafe(32),
+                "demo_password": secrets.token_urlsafe(12),
+            }
+            write_private(path, json.dumps(made, indent=2))
+        return dict(json.loads(path.read_text()))
+
+    def remember_secret(self, **more: str) -> None:
+        """Keep further secrets: the database holds only hashes of them."""
+        self.secrets.update(more)
+        write_private(self.root / "secrets.json", json.dumps(self.secrets, indent=2))
+
+    def settings(self) -> dict[str, Any]:
+        """The settings of every process, in the shape of `franking.settings.Settings`."""
+        return {
+            "node": "local",
+            "database_url": self.database_url,
+            "master_key": self.secrets["master_key"],
+            "panel": {
+                "url": self.panel_url,
+                "secret_key": self.secrets["panel_secret_key"],
+                "secure_cookies": False,
+            },
+            "smtp": {"host": HOST, "ports": self.ports.smtp_ports()},
+            "maillog": {
+                "path": str(self.mail_log),
+                "queue_directory": str(self.spool),
+                "config_directory": str(self.postfix),
+            },
+        }
+
+    def site(self) -> dict[str, str]:
+        """What postfix/README.md calls site.cf."""
+        return {
+            "maillog_file": str(self.mail_log),
+            "site_maillog_prefixes": str(self.log),
+            "site_hostname": "localhost",
+            "site_inet_interfaces": HOST,
+            "site_inet_protocols": "ipv4",
+            "site_tls_chain_files": str(self.chain_file),
+            "site_panel_url": self.panel_url,
+            "site_client_connections": "0",  # every client of a test comes from 127.0.0.1
+            "site_client_rate": "0",
+            "site_relayhost": f"[{HOST}]:{self.ports.sink}",
+            "site_smtp_tls_security_level": "may",
+        }
+
+    def write_files(self) -> None:
+        """Directories, settings file and CLI wrapper; what is there is kept or replaced."""
+        for path in (self.log, self.sink, self.cli.parent, self.ca_file.parent):
+            path.mkdir(mode=0o755, exist_ok=True)
+        self.socket("milter").parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        write_private(self.settings_file, toml(self.settings()))
+        program = Path(sys.executable).parent / "franking"
+        self.cli.write_text(
+            f'#!/bin/sh\nFRANKING_SETTINGS="{self.settings_file}" exec "{program}" "$@"\n'
+        )
+        self.cli.chmod(0o755)

@@ -1,0 +1,144 @@
+"""The rest of the Internet: an SMTP server that keeps what it is given.
+
+Each delivered message becomes one file with the raw bytes as received (CRLF, dots unstuffed), and
+then one JSON line in a journal outside that directory: file, envelope, time.  How a recipient is
+answered is in the local part of its address:
+
+    bounce…    550 5.1.1, two lines      slow…      250 after 2 s
+    full…      552 5.2.2                 greylist…  451 4.7.1 the first time, then 250
+    defer…     451 4.7.1 for ever        others     250
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+from aiosmtpd.smtp import SMTP
+
+SIZE_LIMIT = 64 << 20  # bytes; more than the relay accepts
+SLOW = 2.0  # seconds
+
+BOUNCE = (
+    "550-5.1.1 The email account that you tried to reach does not exist.\r\n"
+    "550 5.1.1 Please check the address for typing errors (sink)"
+)
+FULL = "552 5.2.2 Mailbox full (sink)"
+DEFER = "451 4.7.1 Try again later (sink)"
+GREYLIST = "451 4.7.1 Greylisted, please try again in a moment (sink)"
+
+
+class Recipients:
+    """Answers to RCPT TO; remembers whom it has greylisted."""
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[str, str]] = set()
+
+    def answer(self, sender: str, recipient: str) -> str:
+        local_part = recipient.rpartition("@")[0].lower()
+        if local_part.startswith("greylist"):
+            if (sender, recipient) in self._seen:
+                return "250 2.1.5 Ok"
+            self._seen.add((sender, recipient))
+            return GREYLIST
+        for prefix, reply in (("bounce", BOUNCE), ("full", FULL), ("defer", DEFER)):
+            if local_part.startswith(prefix):
+                return reply
+        return "250 2.1.5 Ok"
+
+
+class Mailbox:
+    """Writes messages and the journal; a file appears whole or not at all."""
+
+    def __init__(self, directory: Path, journal: Path) -> None:
+        self._directory = directory
+        self._half_written = journal.with_suffix(".partial")
+        self._journal = journal.open("a", buffering=1)
+        self._count = 0
+
+    def keep(self, content: bytes, **envelope: object) -> str:
+        self._count += 1
+        name = f"{time.time_ns()}-{self._count}.eml"
+        self._half_written.write_bytes(content)
+        self._half_written.rename(self._directory / name)
+        entry = {"file": name, "at": time.time(), "size": len(content), **envelope}
+        self._journal.write(json.dumps(entry) + "\n")
+        return name
+
+
+class Handler:
+    """aiosmtpd's callbacks."""
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._mailbox = mailbox
+        self._recipients = Recipients()
+
+    async def handle_RCPT(
+        self, _server: SMTP, _session: Any, envelope: Any, address: str, options: list[str]
+    ) -> str:
+        reply = self._recipients.answer(envelope.mail_from, address)
+        if reply.startswith("250"):
+            envelope.rcpt_tos.append(address)
+            envelope.rcpt_options.extend(options)
+            if address.startswith("slow"):
+                await asyncio.sleep(SLOW)
+        return reply
+
+    async def handle_DATA(self, _server: SMTP, session: Any, envelope: Any) -> str:
+        name = self._mailbox.keep(
+            envelope.original_content,
+            sender=envelope.mail_from,
+            recipients=envelope.rcpt_tos,
+            options=envelope.mail_options,
+            helo=session.host_name,
+        )
+        return f"250 2.0.0 Ok: kept as {name}"
+
+
+class Server(SMTP):
+    """aiosmtpd without its limit on lines: what the relay lets out must be seen here."""
+
+    line_length_limit = SIZE_LIMIT
+
+
+async def serve(listener: socket.socket, handler: Handler) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    server = await loop.create_server(
+        lambda: Server(
+            handler,
+            hostname="sink.test",
+            ident="sink",
+            data_size_limit=SIZE_LIMIT,
+            enable_SMTPUTF8=True,
+            loop=loop,
+        ),
+        sock=listener,
+        backlog=1024,
+    )
+    await stop.wait()
+    server.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--fd", type=int, required=True, help="inherited listening socket")
+    parser.add_argument("--directory", type=Path, required=True)
+    parser.add_argument("--journal", type=Path, required=True)
+    options = parser.parse_args()
+    os.umask(0o022)
+    handler = Handler(Mailbox(options.directory, options.journal))
+    asyncio.run(serve(socket.socket(fileno=options.fd), handler))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""2,000 messages on 20 connections: undisturbed, with processes killed, with the database away.
+
+Three journals are held against each other: the client's (every reply), the sink's (every delivery)
+and the database's.  A client's reply is no evidence of acceptance, so the truth about a message is
+its delivery: every 250 was delivered, everything delivered was paid for exactly once, and nothing
+that was not delivered was paid for.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import expect
+import pytest
+from load import Load, Outcome
+from sqlalchemy import select
+
+from franking.mail.models import Message
+from stack.demo import UNIT_PRICE
+from stack.running import RunningStack, Sender
+
+MESSAGES = 2000
+BALANCE = 50_000 * UNIT_PRICE
+SETTLED = 90.0  # seconds after which no reservation may be open
+TOKEN = re.compile(rb"(?m)^Subject: (token-\d+)\r$")
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+
+def load(stack: RunningStack, sender: Sender, **changes: object) -> Load:
+    return Load(
+        port=stack.ports.submission,
+        ca_file=str(stack.instance.ca_file),
+        username=sender.username,
+        password=sender.secret,
+        sender=sender.address,
+        recipient=f"load@{sender.account}.example.net",
+        messages=MESSAGES,
+        **changes,  # type: ignore[arg-type]
+    )
+
+
+def delivered_tokens(stack: RunningStack, sender: Sender) -> Counter[str]:
+    """How often the sink got each token."""
+    tokens: Counter[str] = Counter()
+    for delivery in stack.deliveries():
+        if delivery.sender == sender.address:
+            found = TOKEN.search(delivery.content)
+            assert found
+            tokens[found[1].decode()] += 1
+    return tokens
+
+
+def assert_exact(stack: RunningStack, sender: Sender, outcomes: list[Outcome]) -> None:
+    """Every line of the promise, once everything is settled."""
+    accepted = {o.token: o.queue_id for o in outcomes if o.code == 250}
+    stack.until(lambda: set(accepted) <= set(delivered_tokens(stack, sender)), 60)
+    stack.until(lambda: "reserved" not in expect.reservations(stack, sender).values(), SETTLED)
+    stack.until(lambda: expect.count_messages(stack, sender, "queued") == 0)
+
+    deliveries = delivered_tokens(stack, sender)
+    assert max(deliveries.values()) == 1, "nothing is delivered twice"
+    with stack.database.session() as session:
+        rows = session.execute(
+            select(Message.queue_id, Message.subject, Message.status).where(
+                Message.account_id == sender.account_id
+            )
+        ).all()
+    states = expect.reservations(stack, sender)
+    captured = Counter(row.subject for row in rows if states[row.queue_id] == "captured")
+    assert captured == deliveries, "paid once for each that was delivered, and for no other"
+    assert set(states.values()) <= {"captured", "voided"}
+    assert {row.status for row in rows if states[row.queue_id] == "captured"} == {"delivered"}
+    assert {row.subject: row.queue_id for row in rows} | accepted == {
+        row.subject: row.queue_id for row in rows
+    }, "the ID of the 250 is the ID of the message"
+
+    spent = BALANCE - expect.available(stack, sender)
+    assert spent == sum(captured.values()) * UNIT_PRICE
+    expect.assert_books_are_right(stack)
+
+
+@pytest.fixture(scope="module")
+def runs() -> list[tuple[Sender, list[Outcome]]]:
+    """What is checked at the end: killed cleanup processes leave money to the reconciler, which
+    waits a minute; other scenarios use that minute."""
+    return []
+
+
+Runs = list[tuple[Sender, list[Outcome]]]
+
+
+def assert_no_smtpd_died(stack: RunningStack) -> None:
+    fatal = [
+        line for line in stack.log("mail").splitlines() if "/smtpd[" in line and "fatal:" in line
+    ]
+    assert fatal == []
+
+
+def test_undisturbed(stack: RunningStack) -> None:
+    sender = stack.sender("load", balance=BALANCE)
+    outcomes = load(stack, sender).run()
+    assert [o for o in outcomes if o.code != 250] == []
+    assert_exact(stack, sender, outcomes)
+    assert len(delivered_tokens(stack, sender)) == MESSAGES
+    assert expect.count_messages(stack, sender, "delivered") == MESSAGES
+
+
+VICTIMS: dict[str, Callable[[RunningStack], list[int]]] = {
+    "cleanup": lambda stack: stack.children("postfix", "cleanup"),
+    "policyd": lambda stack: stack.pids("policyd"),
+    "milterd-worker": lambda stack: stack.children("milterd")[:1],
+    "worker": lambda stack: stack.pids("worker"),
+}
+KILLS = 10
+
+
+@contextmanager
+def killing(stack: RunningStack, victim: str) -> Iterator[Callable[[int], None]]:
+    """A progress callback that kills the victim `KILLS` times, spread over the run."""
+    chance = random.Random(victim)
+    due = sorted(chance.sample(range(20, MESSAGES - 50), KILLS))
+    lock, done = threading.Lock(), itertools.count(1)
+    killed = 0
+
+    def progress(accepted: int) -> None:
+        nonlocal killed
+        with lock:
+            if not due or accepted < due[0]:
+                return
+            hit = stack.kill(*VICTIMS[victim](stack))
+            if hit:  # else it is just being started again: at the next message
+                due.pop(0)
+                killed = next(done)
+
+    yield progress
+    assert killed == KILLS
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_kill_9(stack: RunningStack, runs: Runs, victim: str) -> None:
+    sender = stack.sender(f"kill-{victim}", balance=BALANCE)
+    with killing(stack, victim) as progress:
+        outcomes = load(stack, sender, on_progress=progress).run()
+    runs.append((sender, outcomes))
+    assert {o.code // 100 for o in outcomes} <= {0, 2, 4}, "our trouble is temporary"
+    if victim in ("policyd", "worker"):
+        assert [o for o in outcomes if o.code != 250] == [], "only a pause"
+    assert_no_smtpd_died(stack)
+
+
+def test_database_away_for_five_seconds(stack: RunningStack, runs: Runs) -> None:
+    sender = stack.sender("outage", balance=BALANCE)
+    half_way, over = threading.Event(), threading.Event()
+
+    def outage() -> None:
+        half_way.wait(120)
+        with stack.database_outage():
+            over.wait(5)
+
+    breaking = threading.Thread(target=outage)
+    breaking.start()
+    outcomes = load(
+        stack, sender, on_progress=lambda n: half_way.set() if n > MESSAGES // 4 else None
+    ).run()
+    breaking.join()
+    assert any(400 <= o.code < 500 for o in outcomes), "it was felt"
+    runs.append((sender, outcomes))
+    assert {o.code // 100 for o in outcomes} <= {0, 2, 4}, "and only as temporary"
+    assert_no_smtpd_died(stack)
+
+
+def test_everything_is_settled(stack: RunningStack, runs: Runs) -> None:
+    assert runs
+    for sender, outcomes in runs:
+        assert_exact(stack, sender, outcomes)
