@@ -6,7 +6,7 @@ SQLITE_BUSY at once instead of waiting for its turn (https://sqlite.org/isolatio
 SQLite runs in WAL mode with synchronous=FULL: a commit that returned has survived a power cut,
 which is what lets the milter promise money to a message.  PostgreSQL gets the same promise from
 its default synchronous_commit=on.
-Both engines wait at most `LOCK_TIMEOUT` seconds for a lock, then raise OperationalError, which
+Both engines wait at most `LOCK_TIMEOUT` seconds for a lock, then raise a SQLAlchemyError, which
 callers turn into a temporary failure.
 """
 
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from threading import Lock
-from typing import Any, ClassVar
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -27,9 +27,10 @@ from sqlalchemy import (
     MetaData,
     create_engine,
     event,
+    exc,
     make_url,
 )
-from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.types import TypeDecorator
 
 from franking import patience
@@ -70,8 +71,10 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Base(DeclarativeBase):
-    metadata = MetaData(naming_convention=NAMES)
-    type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: UtcDateTime}
+    # Not as attributes of their own: Flask-SQLAlchemy copies this class, and may not find both.
+    registry = registry(
+        metadata=MetaData(naming_convention=NAMES), type_annotation_map={datetime: UtcDateTime}
+    )
 
 
 def utcnow() -> datetime:
@@ -84,11 +87,14 @@ def engine_options(url: str) -> dict[str, Any]:
     if parsed.get_backend_name() == "sqlite":
         # One milter connection's callbacks run on changing threads; the pool hands a connection
         # to one of them at a time.
+        arguments = {"timeout": LOCK_TIMEOUT, "check_same_thread": False}
+        if parsed.database in (None, "", ":memory:"):  # tests; has a pool of another kind
+            return {"connect_args": arguments}
         return {
             "pool_size": POOL_SIZE,
             "max_overflow": 0,  # an overflowing connection would be closed after each use
             "pool_timeout": LOCK_TIMEOUT,
-            "connect_args": {"timeout": LOCK_TIMEOUT, "check_same_thread": False},
+            "connect_args": arguments,
         }
     milliseconds = int(LOCK_TIMEOUT * 1000)
     return {
@@ -131,11 +137,14 @@ def prepare(engine: Engine) -> Engine:
 class Database:
     """An engine and the two kinds of session; safe to share between threads, not over fork()."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, engine: str | Engine) -> None:
+        """`engine` is a SQLAlchemy URL, or an engine that was made with `engine_options`."""
         # Foreign keys name tables of other modules; a process that uses one must know them all.
         import franking.models  # noqa: F401, PLC0415 (it imports this module)
 
-        self.engine = prepare(create_engine(url, **engine_options(url)))
+        if isinstance(engine, str):
+            engine = create_engine(engine, **engine_options(engine))
+        self.engine = prepare(engine)
         self._writing = self.engine.execution_options(sqlite_begin="IMMEDIATE")
         self._turn: Lock | None = Lock() if self.engine.dialect.name == "sqlite" else None
 
@@ -162,7 +171,7 @@ class Database:
             yield
             return
         if not self._turn.acquire(timeout=LOCK_TIMEOUT):
-            raise TimeoutError("other threads of this process keep the database busy")
+            raise exc.TimeoutError("other threads of this process keep the database busy")
         try:
             yield
         finally:

@@ -86,7 +86,7 @@ class Maillog(_Section):
     queue_directory: Path = Path("/var/spool/postfix")
     config_directory: Path = Path("/etc/postfix")
     poll: float = Field(0.1, gt=0, description="seconds between looks at a quiet log")
-    batch: int = Field(200, ge=1, description="lines per transaction")
+    batch: int = Field(1000, ge=1, description="lines per transaction")
     rotate_bytes: int = Field(256 << 20, description="rotate the log above this size; 0 never")
     keep_days: int = Field(14, description="days to keep rotated logs")
     reconcile_after: float = Field(60, description="seconds a reservation may stay open unseen")

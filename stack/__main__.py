@@ -14,7 +14,17 @@ from typing import Any
 
 import click
 
-from stack import StackError, banner, certificates, demo, lifetime, postfix, startup, supervisor
+from stack import (
+    StackError,
+    banner,
+    certificates,
+    demo,
+    lifetime,
+    place,
+    postfix,
+    startup,
+    supervisor,
+)
 from stack.instance import Instance
 from stack.ports import Ports
 from stack.settings_file import write_private
@@ -72,8 +82,8 @@ def port_options(command: Any) -> Any:
 @click.option(
     "--directory",
     type=click.Path(path_type=Path, file_okay=False),
-    default=Path("var"),
-    show_default=True,
+    default=place.DEFAULT,
+    show_default="var/ in the checkout",
     help="Where everything is kept.",
 )
 @click.option("--database-url", help="Default: SQLite in the directory.")
@@ -82,8 +92,12 @@ def main(down: bool, directory: Path, database_url: str | None, **ports: int | N
     """Run a whole Franking on this machine; Ctrl-C stops it."""
     if os.geteuid() != 0:
         sys.exit("Postfix needs root to start: run this as root (sudo script/up).")
+    for name in [name for name in os.environ if name.startswith("FRANKING_")]:
+        del os.environ[name]  # meant for us, or for another instance
     chosen = {name.removeprefix("port_"): port for name, port in ports.items() if port}
     try:
+        if down and not directory.exists():
+            sys.exit(f"script/up: {directory} does not exist, so nothing runs in it.")
         instance = Instance.at(directory, Ports(**chosen), database_url)
         if down:
             stopped = lifetime.stop_running(instance.lock_file)

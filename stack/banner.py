@@ -6,6 +6,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from stack import place
+
 RECIPIENT = "someone@elsewhere.test"
 
 
@@ -49,5 +51,5 @@ def swaks(facts: dict[str, Any]) -> str:
 
 
 def how_to_stop(directory: Path) -> str:
-    option = "" if directory == Path("var") else f" --directory {shlex.quote(str(directory))}"
+    option = "" if directory == place.DEFAULT else f" --directory {shlex.quote(str(directory))}"
     return f"Ctrl-C stops it, and so does: script/up --down{option}"

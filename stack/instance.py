@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from stack import StackError
-from stack.place import traversable
+from stack.place import claim
 from stack.ports import HOST, Ports
 from stack.settings_file import toml, write_private
 
@@ -39,8 +39,8 @@ class Instance:
     @classmethod
     def at(cls, directory: Path, ports: Ports, database_url: str | None = None) -> Instance:
         """The instance in `directory`, made if need be; StackError when it cannot live there."""
-        root = traversable(directory)
-        (root / "run").mkdir(mode=0o755, parents=True, exist_ok=True)
+        root = claim(directory)
+        (root / "run").mkdir(mode=0o755, exist_ok=True)
         instance = cls(root, ports, database_url or f"sqlite:///{root / 'franking.db'}")
         for path in (instance.socket("milter"), instance.run / "circus-pubsub"):
             if len(str(path)) > LONGEST_SOCKET:

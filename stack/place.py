@@ -1,4 +1,4 @@
-"""A place for the stack's directory that Postfix's own user can reach."""
+"""The place of a stack's directory: ours alone, and within reach of Postfix's own user."""
 
 from __future__ import annotations
 
@@ -7,7 +7,33 @@ import shutil
 import stat
 from pathlib import Path
 
+from stack import StackError
+
+DEFAULT = Path(__file__).resolve().parent.parent / "var"
 UNTRAVERSABLE_HOME = Path("/var/lib/franking-local")
+MARK = "README"
+EXPLANATION = """\
+script/up keeps a Franking here: database, mail queue, secrets, logs.
+Stopped, the directory can be deleted; the next start then begins anew.
+"""
+
+
+def claim(directory: Path) -> Path:
+    """The directory, made and marked as a stack's, or the one it points to.
+
+    Raises StackError for a directory that holds something else: `--directory /var` would put a
+    mail queue into /var/spool.
+    """
+    place = traversable(directory)
+    place.mkdir(mode=0o755, parents=True, exist_ok=True)
+    mark = place / MARK
+    if not mark.exists():
+        if any(place.iterdir()):
+            raise StackError(f"{directory} is not empty, and no stack's directory: choose another")
+        mark.write_text(EXPLANATION)
+    elif mark.read_text() != EXPLANATION:
+        raise StackError(f"{directory} belongs to something else: choose another directory")
+    return place
 
 
 def traversable(directory: Path) -> Path:

@@ -13,6 +13,7 @@ import os
 import shlex
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from circus.client import CallError, CircusClient
 
@@ -23,6 +24,7 @@ from stack.ports import HOST
 CHECK_DELAY = 0.2  # seconds between a death and the new process
 GRACE = 10  # seconds a process may take to end before it is killed
 BACKLOG = 4096
+PANEL_CONFIGURATION = Path(__file__).resolve().parent.parent / "webpanel/gunicorn.conf.py"
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,8 @@ def processes(instance: Instance) -> list[Watched]:
         *("--directory", str(instance.sink), "--journal", str(instance.sink_journal)),
     ]
     webpanel = [
-        *(f"{binaries}/gunicorn", "--bind", f"fd://{FD('panel')}", "--workers", "2"),
-        *("--threads", "4", "--graceful-timeout", "3", "--access-logfile", "-"),
-        "webpanel.wsgi:app",
+        *(f"{binaries}/gunicorn", "--config", str(PANEL_CONFIGURATION)),
+        *("--bind", f"fd://{FD('panel')}", "--graceful-timeout", "3", "webpanel.wsgi:app"),
     ]
     return [
         Watched("sink", sink),
@@ -102,9 +103,7 @@ def command(instance: Instance) -> list[str]:
 
 
 def environment(instance: Instance) -> dict[str, str]:
-    """Ours, without settings of another instance that the caller may have exported."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("FRANKING_")}
-    return {**inherited, "FRANKING_SETTINGS": str(instance.settings_file)}
+    return {**os.environ, "FRANKING_SETTINGS": str(instance.settings_file)}
 
 
 def pids(instance: Instance) -> dict[str, list[int]]:

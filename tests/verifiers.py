@@ -61,7 +61,10 @@ def dkimpy(message: bytes, records: Records) -> list[bool]:
         if re.search(rb"\ba\s*=\s*ed25519", value):  # dkimpy needs PyNaCl for these
             found.append(_ed25519(verifier, value, txt))
         else:
-            found.append(bool(dkim.DKIM(message).verify(idx=number, dnsfunc=txt)))
+            try:
+                found.append(bool(dkim.DKIM(message).verify(idx=number, dnsfunc=txt)))
+            except dkim.DKIMException:
+                found.append(False)
     return found
 
 

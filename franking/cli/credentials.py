@@ -39,17 +39,14 @@ def describe(row: Credential) -> dict[str, Any]:
 
 @credential.command("create")
 @click.argument("name")
-@click.option("--mode", type=click.Choice(["live", "test"]), default="live", show_default=True)
 @account_option
 @json_option
 @click.pass_obj
-def create(context: Context, name: str, mode: str, account_name: str | None, as_json: bool) -> None:
+def create(context: Context, name: str, account_name: str | None, as_json: bool) -> None:
     """Create a credential called NAME; its secret is printed once, now."""
     with context.transaction() as session:
         account = the_account(session, account_name)
-        made = credentials.create(
-            session, account, name, prefix=context.settings.brand.prefix, mode=mode
-        )
+        made = credentials.create(session, account, name, prefix=context.settings.brand.prefix)
         audit.record(
             session,
             account.id,

@@ -92,8 +92,8 @@ _ENTRIES = (
     Entry(
         "from_not_verified", 550, "5.7.1", "From domain {} is not verified for this account",
         "The address in the From header is on a domain that this account has not verified.",
-        "Add the domain on the Domains page and publish its DNS records, or send from an address on"
-        " a domain that is already verified. Subdomains are domains of their own.",
+        "Have the domain added to your account and publish its DNS records, or send from an address"
+        " on a domain that is already verified. Subdomains are domains of their own.",
     ),
     Entry(
         "from_invalid", 550, "5.6.0", "From header refused: {}",

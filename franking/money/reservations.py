@@ -11,6 +11,7 @@ transaction, so a replayed log changes nothing.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
@@ -28,16 +29,16 @@ _RESERVE = insert(Reservation.__table__)  # type: ignore[arg-type]
 _LEAVE_RESERVED = (
     update(Reservation.__table__)  # type: ignore[arg-type]
     .where(
-        _columns.queue_id == bindparam("b_queue_id"),
+        _columns.queue_id.in_(bindparam("queue_ids", expanding=True)),
         _columns.node == bindparam("b_node"),
         _columns.state == "reserved",
     )
     .values(
-        state=bindparam("state"),
-        evidence=bindparam("evidence"),
-        settled_at=bindparam("settled_at"),
+        state=bindparam("b_state"),
+        evidence=bindparam("b_evidence"),
+        settled_at=bindparam("b_settled_at"),
     )
-    .returning(_columns.account_id, _columns.amount)
+    .returning(_columns.queue_id, _columns.account_id, _columns.amount)
 )
 
 
@@ -77,11 +78,7 @@ def settle(
     session: Session, node: str, changes: Mapping[str, tuple[Settled, str]], now: datetime
 ) -> set[str]:
     """Apply `queue_id → (new state, evidence)`; returns the queue IDs that were still open."""
-    moved = {
-        queue_id: row
-        for queue_id, change in changes.items()
-        if (row := _leave_reserved(session, (queue_id, node), change, now)) is not None
-    }
+    moved = _leave_reserved(session, node, changes, now)
     transfers: list[ledger.Transfer] = []
     balances: dict[int, tuple[int, int]] = {}
     for queue_id, (account_id, amount) in moved.items():
@@ -99,17 +96,24 @@ def settle(
 
 
 def _leave_reserved(
-    session: Session, key: tuple[str, str], change: tuple[Settled, str], now: datetime
-) -> tuple[int, int] | None:
-    values = {
-        "b_queue_id": key[0],
-        "b_node": key[1],
-        "state": change[0],
-        "evidence": change[1][:200],
-        "settled_at": now,
-    }
-    row = session.connection().execute(_LEAVE_RESERVED, values).one_or_none()
-    return None if row is None else (row[0], row[1])
+    session: Session, node: str, changes: Mapping[str, tuple[Settled, str]], now: datetime
+) -> dict[str, tuple[int, int]]:
+    """queue ID → (account, amount) of those that were open; one statement per kind of change."""
+    alike: defaultdict[tuple[Settled, str], list[str]] = defaultdict(list)
+    for queue_id in sorted(changes):  # one lock order: no deadlock
+        alike[changes[queue_id]].append(queue_id)
+    moved: dict[str, tuple[int, int]] = {}
+    for (state, evidence), queue_ids in sorted(alike.items()):
+        values = {
+            "queue_ids": queue_ids,
+            "b_node": node,
+            "b_state": state,
+            "b_evidence": evidence[:200],
+            "b_settled_at": now,
+        }
+        for row in session.connection().execute(_LEAVE_RESERVED, values):
+            moved[row.queue_id] = (row.account_id, row.amount)
+    return moved
 
 
 def _settlement(

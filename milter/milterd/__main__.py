@@ -23,6 +23,7 @@ def main() -> int:
     except (settings.SettingsError, sockets.SocketError) as error:
         sys.stderr.write(f"milterd: {error}\n")
         return 78  # EX_CONFIG
+    listener.setblocking(False)  # poll() wakes all children, and only one gets the connection
     log.configure("milterd", loaded.log_level)
     log.started(loaded.describe())
     prefork = Prefork(

@@ -19,6 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import ParamSpec, TypeVar
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from franking import log
 from franking.db import Database
 from franking.domains import dkim
@@ -64,7 +66,13 @@ class Office:
         return self._away(self._accept, accepted)
 
     def record(self, refusal: Refusal, message: Message, queue_id: str) -> None:
-        self._away(self._refusals.record, refusal, message, queue_id)
+        """Never raises: a failure here must not change what the client is told."""
+        try:
+            self._away(self._refusals.record, refusal, message, queue_id)
+        except (SQLAlchemyError, TimeoutError) as error:
+            log.database_trouble("recording a refusal", error)
+        except Exception as error:
+            log.unexpected("recording a refusal", error)
 
     def _away(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """Call it in a thread of Python's, with this one's deadline; raises TimeoutError."""

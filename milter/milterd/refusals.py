@@ -1,15 +1,12 @@
 """Refusals become events that the customer can see; at most `PER_MINUTE` an account.
 
-A client in a loop would otherwise fill the table.  The event has a transaction of its own, and a
-failure to write it never changes what the client is told.
+A client in a loop would otherwise fill the table.  The event has a transaction of its own.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-
-from sqlalchemy.exc import SQLAlchemyError
 
 from franking import log
 from franking.db import Database, utcnow
@@ -36,26 +33,22 @@ class RefusalLog:
         log.refused(queue_id, reply.key, reply.text, owner.account_id if owner else None)
         if owner is None or not self._room(owner.account_id):
             return
-        now = utcnow()
-        try:
-            with within(LONGEST), self._database.transaction() as session:
-                events.record_refusal(
-                    session,
-                    account_id=owner.account_id,
-                    credential_id=owner.credential_id,
-                    node=self._node,
-                    smtp_code=reply.code,
-                    enhanced_code=reply.enhanced,
-                    text=reply.text,
-                    key=reply.key,
-                    sender=_storable(message.author or message.sender),
-                    recipient=_only(message.recipients),
-                    queue_id=queue_id,
-                    detail={"stage": "END-OF-MESSAGE", "recipients": len(message.recipients)},
-                    now=now,
-                )
-        except SQLAlchemyError as error:
-            log.database_trouble("recording a refusal", error)
+        with within(LONGEST), self._database.transaction() as session:
+            events.record_refusal(
+                session,
+                account_id=owner.account_id,
+                credential_id=owner.credential_id,
+                node=self._node,
+                smtp_code=reply.code,
+                enhanced_code=reply.enhanced,
+                text=reply.text,
+                key=reply.key,
+                sender=_storable(message.author or message.sender),
+                recipient=_only(message.recipients),
+                queue_id=queue_id,
+                detail={"recipients": len(message.recipients)},
+                now=utcnow(),
+            )
 
     def _room(self, account_id: int) -> bool:
         minute = int(utcnow().timestamp()) // 60

@@ -96,11 +96,13 @@ def runs() -> list[tuple[Sender, list[Outcome]]]:
 Runs = list[tuple[Sender, list[Outcome]]]
 
 
-def assert_no_smtpd_died(stack: RunningStack) -> None:
-    fatal = [
-        line for line in stack.log("mail").splitlines() if "/smtpd[" in line and "fatal:" in line
-    ]
-    assert fatal == []
+@contextmanager
+def no_smtpd_dies(stack: RunningStack, *, but: str = "\0") -> Iterator[None]:
+    """`but` is a text in the line of a death that is Postfix's own answer to what is done."""
+    before = len(stack.log("mail"))
+    yield
+    lines = stack.log("mail")[before:].splitlines()
+    assert [n for n in lines if "/smtpd[" in n and "fatal:" in n and but not in n] == []
 
 
 def test_undisturbed(stack: RunningStack) -> None:
@@ -146,13 +148,15 @@ def killing(stack: RunningStack, victim: str) -> Iterator[Callable[[int], None]]
 @pytest.mark.parametrize("victim", VICTIMS)
 def test_kill_9(stack: RunningStack, runs: Runs, victim: str) -> None:
     sender = stack.sender(f"kill-{victim}", balance=BALANCE)
-    with killing(stack, victim) as progress:
+    # A cleanup that is killed while smtpd opens its queue file takes that smtpd with it
+    # (smtpd/smtpd.c, mail_open_stream): the client reconnects, nothing was accepted yet.
+    own = "unable to connect to the public cleanup service" if victim == "cleanup" else "\0"
+    with no_smtpd_dies(stack, but=own), killing(stack, victim) as progress:
         outcomes = load(stack, sender, on_progress=progress).run()
     runs.append((sender, outcomes))
     assert {o.code // 100 for o in outcomes} <= {0, 2, 4}, "our trouble is temporary"
     if victim in ("policyd", "worker"):
         assert [o for o in outcomes if o.code != 250] == [], "only a pause"
-    assert_no_smtpd_died(stack)
 
 
 def test_database_away_for_five_seconds(stack: RunningStack, runs: Runs) -> None:
@@ -166,14 +170,14 @@ def test_database_away_for_five_seconds(stack: RunningStack, runs: Runs) -> None
 
     breaking = threading.Thread(target=outage)
     breaking.start()
-    outcomes = load(
-        stack, sender, on_progress=lambda n: half_way.set() if n > MESSAGES // 4 else None
-    ).run()
+    with no_smtpd_dies(stack):
+        outcomes = load(
+            stack, sender, on_progress=lambda n: half_way.set() if n > MESSAGES // 4 else None
+        ).run()
     breaking.join()
     assert any(400 <= o.code < 500 for o in outcomes), "it was felt"
     runs.append((sender, outcomes))
     assert {o.code // 100 for o in outcomes} <= {0, 2, 4}, "and only as temporary"
-    assert_no_smtpd_died(stack)
 
 
 def test_everything_is_settled(stack: RunningStack, runs: Runs) -> None:

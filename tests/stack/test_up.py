@@ -9,7 +9,6 @@ import ssl
 import stat
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
@@ -100,15 +99,16 @@ def test_strangers_are_refused(stack: RunningStack, port: str, code: int, text: 
     assert text in answer[1].decode()
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")  # that is the point
 def test_old_tls_is_refused(stack: RunningStack) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.set_ciphers("ALL:@SECLEVEL=0")
-    context.options |= ssl.OP_NO_TLSv1_2 | ssl.OP_NO_TLSv1_3
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
     with (
         socket.create_connection(("127.0.0.1", stack.ports.submissions), timeout=30) as raw,
-        pytest.raises((ssl.SSLError, ConnectionError)),
+        pytest.raises(ssl.SSLError, match="alert protocol version"),  # the server's word
     ):
         context.wrap_socket(raw)
 
@@ -145,9 +145,7 @@ def test_ctrl_c_leaves_nothing_and_a_second_start_keeps_everything(
         bystander.wait()
         assert not stack.instance.demo_file.exists()
 
-        began = time.monotonic()
         stack.start()
-        assert time.monotonic() - began < 20
         assert stack.facts == facts
         send(stack, "second-start@elsewhere.test")
         assert stack.delivered("second-start@elsewhere.test")
@@ -172,6 +170,14 @@ def test_a_port_in_use_is_named() -> None:
 def test_a_long_path_is_refused_with_a_reason(short_directory: Path) -> None:
     with pytest.raises(StackError, match="too long a path"):
         Instance.at(short_directory / ("x" * 90), Ports.free())
+
+
+def test_a_directory_with_something_else_in_it_is_refused(short_directory: Path) -> None:
+    other = short_directory / "other"
+    other.mkdir()
+    (other / "spool").mkdir()
+    with pytest.raises(StackError, match="choose another"):
+        Instance.at(other, Ports.free())
 
 
 def test_a_closed_parent_moves_the_directory(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, select
@@ -87,10 +85,7 @@ class Books:
 
 
 @pytest.fixture
-def books(tmp_path: Path) -> Iterator[Books]:
-    url = f"sqlite:///{tmp_path}/franking.db"
-    database = Database(url)
-    Base.metadata.create_all(database.engine)
+def books(database: Database) -> Books:
     long_ago = datetime.now(UTC) - timedelta(days=400)
     with database.transaction() as session:
         session.execute(insert(Plan).values(id=1, name="plan", currency="EUR"))
@@ -105,5 +100,4 @@ def books(tmp_path: Path) -> Iterator[Books]:
             )
         )  # fmt: skip
         session.execute(insert(Domain).values(account_id=1, name="shop.test", ownership_token="x"))
-    yield Books(database, url)
-    database.close()
+    return Books(database, database.engine.url.render_as_string(hide_password=False))

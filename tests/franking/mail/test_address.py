@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def test_lengths() -> None:
         b"a@" + b".".join([b"b" * 60] * 5) + b".example",
         b"x" * 2000 + b" <a@example.com>",
     ):
-        with pytest.raises(AddressError, match="longer|not a valid"):
+        with pytest.raises(AddressError, match=r"longer|not a valid"):
             parse_from([value], smtputf8=False)
 
 
@@ -100,7 +101,5 @@ def test_whatever_passes_has_one_address_and_it_is_that_one(value: bytes, smtput
 
 @given(st.binary(max_size=200), st.booleans())
 def test_no_bytes_make_it_fail_otherwise(value: bytes, smtputf8: bool) -> None:
-    try:
+    with contextlib.suppress(AddressError):
         parse_from([value], smtputf8=smtputf8)
-    except AddressError:
-        pass
