@@ -1,0 +1,111 @@
+"""Who gets which page: every route is taken from the application, so a new one is tested too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask, url_for
+from flask.testing import FlaskClient
+from werkzeug.routing import Rule
+
+from tests.webpanel.conftest import browser
+from tests.webpanel.seed import QUEUE_ID, Seed
+from webpanel.access import is_public
+
+PUBLIC = {"replies.show", "health.alive", "health.ready"}
+
+
+def _own(app: Flask) -> Iterator[Rule]:
+    """The panel's routes: neither static files nor Flask-Security's."""
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint != "static" and not rule.endpoint.startswith("security."):
+            yield rule
+
+
+def _path(app: Flask, rule: Rule, seed: Seed) -> str:
+    """A path of this route that names something of the seeded account."""
+    values = {
+        "key": "temporary",
+        "queue_id": QUEUE_ID,
+        "username": seed.credential.credential.username,
+    }
+    with app.test_request_context():
+        return url_for(rule.endpoint, **{name: values[name] for name in rule.arguments})
+
+
+def _methods(rule: Rule) -> set[str]:
+    return (rule.methods or set()) - {"HEAD", "OPTIONS"}
+
+
+def test_only_these_are_public(app: Flask) -> None:
+    with app.app_context():
+        assert {r.endpoint for r in _own(app) if is_public(r.endpoint)} == PUBLIC
+
+
+def test_nobody_is_sent_to_the_login(app: Flask, seed: Seed, nobody: FlaskClient) -> None:
+    for rule in _own(app):
+        for method in _methods(rule):
+            answer = nobody.open(_path(app, rule, seed), method=method)
+            if rule.endpoint in PUBLIC:
+                assert answer.status_code == 200, rule
+            else:
+                assert answer.status_code == 302, rule
+                assert answer.location.startswith("/login"), rule
+
+
+def test_what_is_anothers_does_not_exist(app: Flask, seed: Seed, theirs: FlaskClient) -> None:
+    seen = 0
+    for rule in _own(app):
+        if not rule.arguments & {"queue_id", "username"}:
+            continue
+        for method in _methods(rule):
+            assert theirs.open(_path(app, rule, seed), method=method).status_code == 404, rule
+            seen += 1
+    assert seen >= 2
+
+
+def test_lists_hold_nothing_of_others(seed: Seed, theirs: FlaskClient) -> None:
+    username = seed.credential.credential.username
+    for path in ("/", "/credentials", "/messages", "/refused", f"/messages?credential={username}"):
+        page = theirs.get(path)
+        assert page.status_code == 200
+        for foreign in (QUEUE_ID, "evil.test", "anna@example.org"):
+            assert foreign not in page.text, path
+    assert username not in theirs.get("/credentials").text
+
+
+def test_every_post_needs_a_token(strict: Flask, seed: Seed) -> None:
+    strict.config["WTF_CSRF_ENABLED"] = False  # to log in
+    client = browser(strict, "demo@franking.test")
+    strict.config["WTF_CSRF_ENABLED"] = True
+    posts = [r for r in strict.url_map.iter_rules() if "POST" in (r.methods or ())]
+    assert {"credentials.create", "credentials.revoke", "security.login", "security.logout"} <= {
+        r.endpoint for r in posts
+    }
+    for rule in posts:
+        answer = client.post(_path(strict, rule, seed))
+        assert answer.status_code == 400, rule
+        assert "out of date" in answer.text
+
+
+@pytest.mark.parametrize("client_name", ["nobody", "mine"])
+def test_headers(request: pytest.FixtureRequest, client_name: str) -> None:
+    client: FlaskClient = request.getfixturevalue(client_name)
+    for path in ("/", "/login", "/messages", "/nonsense", "/static/app.css", "/healthz"):
+        with client.get(path) as answer:  # a static file stays open else
+            headers = answer.headers
+        assert "default-src 'self'" in headers["Content-Security-Policy"], path
+        assert "unsafe" not in headers["Content-Security-Policy"]
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "same-origin"
+        assert "Strict-Transport-Security" in headers
+    assert client.get("/messages").headers["Cache-Control"] == "no-store"
+
+
+def test_no_page_has_inline_script_or_style(mine: FlaskClient, nobody: FlaskClient) -> None:
+    pages = [mine.get(p) for p in ("/", "/credentials", "/messages", f"/messages/{QUEUE_ID}")]
+    for page in [*pages, nobody.get("/login"), nobody.get("/e/temporary")]:
+        assert " style=" not in page.text
+        assert "<style" not in page.text
+        assert page.text.count("<script") == page.text.count("<script src=")

@@ -1,0 +1,47 @@
+"""The web panel: what a customer sees of their account.
+
+`create_app` puts the pieces together; nothing happens at import.  Every area is a folder with its
+`views.py`: a view loads with a function of `franking` that takes the account of the logged-in
+user, and renders.  What is foreign does not exist (404).  Pages need a login unless their view
+says `@public` (`webpanel.access`); every POST needs a CSRF token, without exception.
+"""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from franking.settings import Settings, load
+from webpanel import (
+    access,
+    config,
+    credentials,
+    database,
+    display,
+    errors,
+    extensions,
+    headers,
+    health,
+    messages,
+    overview,
+    refused,
+    replies,
+)
+
+AREAS = (overview, credentials, messages, refused, replies, health)
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The WSGI application; without `settings` they are read as every process reads them."""
+    chosen = settings or load()
+    app = Flask(__name__)
+    app.config.update(config.flask_config(chosen))
+    app.extensions["franking.settings"] = chosen
+    database.init_app(app, chosen.database_url)
+    extensions.init_app(app)
+    access.init_app(app)
+    headers.init_app(app)
+    errors.init_app(app)
+    display.init_app(app, chosen)
+    for area in AREAS:
+        app.register_blueprint(area.bp)
+    return app

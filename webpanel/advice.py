@@ -1,0 +1,38 @@
+"""What to do about a refusal or a bounce, in a sentence.
+
+Our own refusals are explained by the catalogue.  A remote server's are sorted by their enhanced
+status code (RFC 3463 §3), subject and detail; the class digit was read by whoever calls.
+"""
+
+from __future__ import annotations
+
+from franking.mail.models import Event
+from franking.mail.replies import CATALOGUE, Entry
+
+_REMOTE = {
+    "1.1": "This address does not exist. Correct it, or remove it from your list.",
+    "1.2": "This domain does not take mail. Check its spelling.",
+    "1.10": "This domain takes no mail at all. Check its spelling.",
+    "2.1": "This mailbox is disabled. Remove it from your list.",
+    "2.2": "This mailbox is full. Try again in some days.",
+    "3.4": "The message is too large for this recipient. Send large files as links.",
+    "4.4": "No mail server was found or reached for this domain. Check its spelling.",
+    "4.7": "The recipient's server did not take the message in time. Try again later.",
+    "7.1": "The recipient's server refuses this mail by its own rules; its reply says which.",
+}
+_OTHERWISE = "The recipient's server refused for good; its exact reply says why."
+
+
+def explanation(event: Event) -> Entry | None:
+    """The catalogue's entry of a refusal that was ours."""
+    return CATALOGUE.get(str(event.detail.get("reply_key")))
+
+
+def advice(event: Event) -> str:
+    entry = explanation(event)
+    if entry is not None:
+        return entry.fix
+    if event.kind == "rejected":
+        return "The reply says what to correct; nothing was charged."
+    _, _, detail = (event.enhanced_code or "").partition(".")
+    return _REMOTE.get(detail, _OTHERWISE)

@@ -1,0 +1,19 @@
+"""Flask-Security and CSRF, set up once per application.
+
+CSRF comes first: its check runs before anything else looks at a request.
+"""
+
+from __future__ import annotations
+
+from flask import Flask
+from flask_security import RoleMixin, Security
+from flask_security.datastore import SQLAlchemySessionUserDatastore
+from flask_wtf.csrf import CSRFProtect
+
+from webpanel.database import db
+from webpanel.user import PanelUser
+
+
+def init_app(app: Flask) -> None:
+    CSRFProtect(app)
+    Security(app, SQLAlchemySessionUserDatastore(db.session, PanelUser, RoleMixin))

@@ -1,0 +1,5 @@
+"""For load balancers and monitoring."""
+
+from webpanel.health.views import bp
+
+__all__ = ["bp"]

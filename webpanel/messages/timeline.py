@@ -1,0 +1,130 @@
+"""One message's story as steps to show, oldest first.  Pure: rows in, steps out.
+
+What happened before acceptance (log-in, checks, charge, signatures) is not an event; it is read
+off the message and its reservation.  From then on each event is a step with the remote server's
+reply, word for word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from franking.accounts.models import Credential
+from franking.mail.models import Event, Message
+from franking.money.amounts import format_amount
+from franking.money.models import Reservation
+from webpanel.display import colour, seconds
+
+ICONS = {
+    "delivered": "check",
+    "deferred": "clock",
+    "bounced": "x",
+    "expired": "x",
+    "voided": "ban",
+}
+CHARGES = {
+    "reserved": "Reserved: set aside until Postfix has queued the message.",
+    "captured": "Captured: the price was charged.",
+    "voided": "Voided: given back, nothing was charged.",
+    "unknown": "Unknown: set aside until the operator has looked at it.",
+}
+CHECKS = (
+    "From has one plain address on a domain verified for this account",
+    "sender and recipient addresses are well-formed",
+    "size and header are within the limits",
+    "balance covers the price",
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """`facts` are (name, value) pairs; `event` is set where a server was spoken to."""
+
+    title: str
+    icon: str
+    colour: str
+    at: datetime | None = None
+    facts: list[tuple[str, str]] = field(default_factory=list)
+    points: Sequence[str] = ()
+    event: Event | None = None
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the story is made from."""
+
+    message: Message
+    credential: Credential
+    reservation: Reservation | None
+    events: Sequence[Event]
+    currency: str
+
+
+def steps(told: Told) -> list[Step]:
+    return list(_steps(told))
+
+
+def _steps(told: Told) -> Iterator[Step]:
+    message = told.message
+    yield Step("Logged in", "key", "azure", facts=_login(message, told.credential))
+    yield Step("Checks passed", "shield-check", "azure", points=CHECKS)
+    yield _signed(message)
+    if told.reservation is not None:
+        yield _charge(told.reservation, told.currency)
+    queued = [("Queue ID", message.queue_id), ("Recipients", str(message.recipient_count))]
+    yield Step("Accepted", "send", "azure", message.accepted_at, queued)
+    yield from (_attempt(event) for event in told.events if event.kind != "accepted")
+
+
+def _present(*pairs: tuple[str, str | None]) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in pairs if value]
+
+
+def _login(message: Message, credential: Credential) -> list[tuple[str, str]]:
+    return _present(
+        ("Credential", f"{credential.name} ({credential.username})"),
+        ("Method", message.auth_method),
+        ("Encryption", message.tls),
+        ("Client address", message.client_ip),
+        ("HELO name", message.client_helo),
+    )
+
+
+def _signed(message: Message) -> Step:
+    signatures = [
+        (f"DKIM {s.get('algorithm', '')}".strip(), f"d={s.get('domain')} s={s.get('selector')}")
+        for s in message.signatures
+    ]
+    title = "Signed" if signatures else "Not signed"
+    return Step(title, "lock", "azure" if signatures else "orange", facts=signatures)
+
+
+def _charge(reservation: Reservation, currency: str) -> Step:
+    facts = _present(
+        ("Amount", format_amount(reservation.amount, currency)),
+        ("Price of one message", format_amount(reservation.unit_price, currency)),
+        ("State", CHARGES[reservation.state]),
+        ("Evidence", reservation.evidence),
+    )
+    return Step(
+        "Charge", "credit-card", colour(reservation.state), reservation.reserved_at, facts=facts
+    )
+
+
+def _attempt(event: Event) -> Step:
+    host = " ".join(
+        part for part in (event.remote_host, event.remote_ip and f"[{event.remote_ip}]") if part
+    )
+    facts = _present(
+        ("Recipient", event.recipient),
+        ("Attempt", str(event.attempt) if event.attempt else None),
+        ("Remote server", host),
+        ("Encryption", str(event.detail.get("tls") or "")),
+        ("After", None if event.delay is None else seconds(event.delay)),
+    )
+    kind = event.kind
+    return Step(
+        kind.capitalize(), ICONS.get(kind, "info-circle"), colour(kind), event.at, facts, (), event
+    )

@@ -1,0 +1,61 @@
+"""`/messages` and `/messages/<queue ID>`."""
+
+from __future__ import annotations
+
+from flask import Blueprint, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_security import current_user
+
+from franking.accounts import credentials
+from franking.mail import messages
+from franking.money import reservations
+from webpanel.advice import advice
+from webpanel.database import reading
+from webpanel.messages import timeline
+from webpanel.messages.forms import FilterForm
+
+bp = Blueprint("messages", __name__, url_prefix="/messages")
+ROWS = 50
+
+
+@bp.get("")
+def index() -> ResponseReturnValue:
+    """Filters are in the URL; `before` is where the page starts."""
+    account = current_user.account
+    known = credentials.all_of(reading, account)
+    form = FilterForm(request.args)
+    form.offer(known)
+    before = request.args.get("before")
+    page = messages.search(reading, account, form.wanted(), before, ROWS)
+    return render_template(
+        "messages/index.html",
+        form=form,
+        page=page,
+        before=before,
+        filters={f.name: v for f in form if (v := request.args.get(f.name))},
+        names={c.id: c for c in known},
+        currency=account.plan.currency,
+    )
+
+
+@bp.get("/<queue_id>")
+def show(queue_id: str) -> ResponseReturnValue:
+    account = current_user.account
+    message = messages.get(reading, account, queue_id)
+    names = {c.id: c for c in credentials.all_of(reading, account)}
+    told = timeline.Told(
+        message=message,
+        credential=names[message.credential_id],
+        reservation=reservations.of_message(reading, message.node, message.queue_id),
+        events=messages.timeline(reading, message),
+        currency=account.plan.currency,
+    )
+    return render_template(
+        "messages/show.html",
+        message=message,
+        credential=told.credential,
+        recipients=messages.recipients(reading, message),
+        steps=timeline.steps(told),
+        advice=advice,
+        currency=account.plan.currency,
+    )

@@ -1,0 +1,5 @@
+"""What was refused before it became a message."""
+
+from webpanel.refused.views import bp
+
+__all__ = ["bp"]

@@ -1,0 +1,178 @@
+/* What the panel's pages do in the browser.  Every page works without it, only less comfortably.
+   Load theme.js in <head> and this file with `defer`.  A template asks by an attribute:
+
+     <button data-copy="#id">            copies that element's text (an input's value)
+     <time datetime="…Z" data-local>     shows the viewer's time, the text it had goes to the title
+     <button data-theme-toggle>          light or dark
+     <form data-confirm="Revoke it?">    asks first; data-confirm-button names the button
+     <input data-search>                 the key "/" goes there
+     <select data-submit>                a change sends its form
+     <div data-reload="/credentials">    a reload goes there instead of sending the form again
+
+   Nothing here needs eval, inline script or another host: it runs under `default-src 'self'`. */
+"use strict";
+
+const announcer = document.createElement("div");
+announcer.className = "visually-hidden";
+announcer.setAttribute("aria-live", "polite");
+document.body.append(announcer);
+
+function announce(text) {
+  announcer.textContent = "";
+  // An unchanged text is not read out again; an empty one in between makes it a change.
+  setTimeout(() => (announcer.textContent = text), 50);
+}
+
+// --- copy ---------------------------------------------------------------------------------------
+
+function textOf(element) {
+  return "value" in element && element.value !== undefined ? element.value : element.textContent.trim();
+}
+
+// navigator.clipboard exists in secure contexts only; a panel may be plain http inside a network.
+function copyBySelection(text) {
+  const field = document.createElement("textarea");
+  field.value = text;
+  field.className = "visually-hidden";
+  document.body.append(field);
+  field.select();
+  const copied = document.execCommand("copy");
+  field.remove();
+  return copied;
+}
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return copyBySelection(text);
+  }
+}
+
+function showCopied(button) {
+  if (button.hasAttribute("data-copied")) return;
+  const label = button.querySelector("[data-copy-label]") || button;
+  const before = [...label.childNodes];
+  button.setAttribute("data-copied", "");
+  button.style.minWidth = `${button.offsetWidth}px`; // its neighbours stay where they are
+  label.textContent = "Copied";
+  setTimeout(() => {
+    label.replaceChildren(...before);
+    button.removeAttribute("data-copied");
+  }, 2000);
+}
+
+async function onCopy(button) {
+  const source = document.querySelector(button.dataset.copy);
+  if (!source) return;
+  const copied = await copy(textOf(source));
+  button.focus();
+  announce(copied ? "Copied" : "Could not copy; select the text and copy it by hand");
+  if (copied) showCopied(button);
+}
+
+// --- time ---------------------------------------------------------------------------------------
+
+const clock = new Intl.DateTimeFormat(document.documentElement.lang || undefined, {
+  day: "numeric", month: "short", year: "numeric",
+  hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
+});
+
+function showLocalTime(element) {
+  const moment = new Date(element.dateTime);
+  if (isNaN(moment)) return;
+  element.title = element.textContent.trim();
+  element.textContent = clock.format(moment);
+}
+
+// --- theme --------------------------------------------------------------------------------------
+
+function toggleTheme() {
+  const root = document.documentElement;
+  const theme = root.getAttribute("data-bs-theme") === "dark" ? "light" : "dark";
+  root.setAttribute("data-bs-theme", theme);
+  announce(`${theme === "dark" ? "Dark" : "Light"} theme`);
+  try {
+    localStorage.setItem("theme", theme);
+  } catch {
+    // storage can be forbidden; then the choice lasts for this page
+  }
+}
+
+// --- confirm ------------------------------------------------------------------------------------
+
+function button(text, className, value) {
+  const element = document.createElement("button");
+  Object.assign(element, { textContent: text, className, value });
+  return element;
+}
+
+function ask(question, answer) {
+  const dialog = document.createElement("dialog");
+  const form = document.createElement("form");
+  const text = document.createElement("p");
+  const buttons = document.createElement("div");
+  dialog.className = "confirm card";
+  form.method = "dialog";
+  form.className = "card-body";
+  text.id = "confirm-question";
+  text.textContent = question;
+  buttons.className = "btn-list justify-content-end";
+  buttons.append(button("Cancel", "btn", ""), button(answer, "btn btn-danger", "yes"));
+  form.append(text, buttons);
+  dialog.append(form);
+  dialog.setAttribute("aria-labelledby", text.id);
+  document.body.append(dialog);
+  dialog.showModal();
+  return new Promise((resolve) =>
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(dialog.returnValue === "yes");
+    })
+  );
+}
+
+async function onSubmit(event) {
+  const form = event.target;
+  if (!form.dataset.confirm) return;
+  event.preventDefault();
+  const submitter = event.submitter;
+  const answer = form.dataset.confirmButton || submitter?.textContent.trim() || "Yes";
+  if (!(await ask(form.dataset.confirm, answer))) {
+    submitter?.focus();
+    return;
+  }
+  delete form.dataset.confirm;
+  form.requestSubmit(submitter);
+}
+
+// --- wiring -------------------------------------------------------------------------------------
+
+function isTyping(element) {
+  return element.matches("input, textarea, select, [contenteditable]");
+}
+
+function onKey(event) {
+  const search = document.querySelector("[data-search]");
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (!search || isTyping(event.target)) return;
+  event.preventDefault();
+  search.focus();
+  search.select();
+}
+
+const shownOnce = document.querySelector("[data-reload]");
+if (shownOnce) history.replaceState(null, "", shownOnce.dataset.reload);
+
+document.addEventListener("click", (event) => {
+  const copying = event.target.closest("[data-copy]");
+  if (copying) onCopy(copying);
+  if (event.target.closest("[data-theme-toggle]")) toggleTheme();
+});
+document.addEventListener("change", (event) => {
+  if (event.target.closest("[data-submit]")) event.target.form.requestSubmit();
+});
+document.addEventListener("submit", onSubmit);
+document.addEventListener("keydown", onKey);
+document.querySelectorAll("time[data-local]").forEach(showLocalTime);
