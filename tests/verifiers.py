@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import socket
 import subprocess
@@ -35,7 +36,7 @@ def opendkim(messages: Sequence[bytes], records: Records) -> list[str]:
             path.write_bytes(message)
             paths.append(str(path))
         done = subprocess.run(
-            ["unshare", "--map-root-user", "--mount", "--net",
+            ["unshare", *([] if os.geteuid() == 0 else ["--map-root-user"]), "--mount", "--net",
              sys.executable, __file__, str(directory / "records.json"), *paths],
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
