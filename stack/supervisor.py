@@ -84,18 +84,20 @@ def write_configuration(instance: Instance) -> None:
         ini[f"socket:{name}"] = {"host": HOST, "port": str(port)}
     for watched in processes(instance):
         ini[f"watcher:{watched.name}"] = {
-            "cmd": shlex.join(watched.command),
+            "cmd": _logging_to(instance.log / f"{watched.name}.log", watched.command),
             "working_dir": str(instance.root),
             "use_sockets": "True",
             "copy_env": "True",
             "graceful_timeout": str(GRACE),
-            "stdout_stream.class": "FileStream",
-            "stdout_stream.filename": str(instance.log / f"{watched.name}.log"),
-            "stderr_stream.class": "FileStream",
-            "stderr_stream.filename": str(instance.log / f"{watched.name}.log"),
         }
     with (instance.run / "circus.ini").open("w") as file:
         ini.write(file)
+
+
+def _logging_to(path: Path, command: list[str]) -> str:
+    """circus's own redirection loses track of its pipes when a process is killed (0.19: "fd added
+    twice"), and then starts nothing any more."""
+    return shlex.join(["sh", "-c", f"exec {shlex.join(command)} >>{shlex.quote(str(path))} 2>&1"])
 
 
 def command(instance: Instance) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from datetime import timedelta
 from typing import Any
 
 from franking.settings import Settings, SettingsError
@@ -70,6 +71,7 @@ def _security(salt: str) -> dict[str, Any]:
         "SECURITY_CONFIRMABLE": False,
         "SECURITY_TRACKABLE": False,
         "SECURITY_CHANGEABLE": False,
+        "SECURITY_FRESHNESS": timedelta(minutes=-1),  # no page /verify: nothing asks for it
         "SECURITY_LOGOUT_METHODS": ["POST"],
         "SECURITY_RETURN_GENERIC_RESPONSES": True,  # a stranger cannot tell which addresses exist
         "SECURITY_FLASH_MESSAGES": False,

@@ -6,7 +6,7 @@ its sentence.  Everything else is ours: 500, logged, without detail on the page.
 
 from __future__ import annotations
 
-from flask import Flask, render_template
+from flask import Flask, abort, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, InternalServerError
@@ -28,11 +28,19 @@ TEXTS = {
 
 
 def init_app(app: Flask) -> None:
+    app.before_request(_refuse_nul)
     app.register_error_handler(CSRFError, _csrf)
     app.register_error_handler(NotFound, _not_found)
     app.register_error_handler(Refused, _refused)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(InternalServerError, _internal)
+
+
+def _refuse_nul() -> None:
+    """PostgreSQL takes no NUL in text: the query would fail as if the fault were ours."""
+    said = [*(request.view_args or {}).values(), *(v for _, v in request.values.items(multi=True))]
+    if any("\0" in value for value in said if isinstance(value, str)):
+        abort(400)
 
 
 def _page(status: int, text: str | None = None) -> ResponseReturnValue:
@@ -60,7 +68,11 @@ def _http(error: HTTPException) -> ResponseReturnValue:
 
 
 def _internal(error: InternalServerError) -> ResponseReturnValue:
-    """Without the layout's account menu: what broke may be the database."""
+    """Without the layout's account menu: what broke may be the database.
+
+    Nor by `render_template`: Flask-Login's context processor asks the database for the user.
+    """
     log.unexpected("webpanel", error.original_exception or error)
     title, text = TEXTS[500]
-    return render_template("errors/bare.html", status=500, title=title, text=text), 500
+    template = current_app.jinja_env.get_template("errors/bare.html")
+    return template.render(status=500, title=title, text=text), 500

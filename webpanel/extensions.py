@@ -16,4 +16,7 @@ from webpanel.user import PanelUser
 
 def init_app(app: Flask) -> None:
     CSRFProtect(app)
-    Security(app, SQLAlchemySessionUserDatastore(db.session, PanelUser, RoleMixin))
+    security = Security(app, SQLAlchemySessionUserDatastore(db.session, PanelUser, RoleMixin))
+    # Else `POST /login?include_auth_token` hands out a token that opens every page, also as
+    # `?auth_token=`, never expires and outlives the logout (flask_security/core.py).
+    security.login_manager.request_loader(None)

@@ -99,13 +99,22 @@ def record_voided(session: Session, node: str, reasons: Mapping[str, str], at: d
         rows.append(_row(state, attempt, node) | {"recipient": None})
     if rows:
         session.execute(insert(Event), rows)
-        session.execute(
-            update(Message)
-            .where(Message.node == node, Message.queue_id.in_(list(states)))
-            .values(status="voided")
-            .execution_options(synchronize_session=False)
-        )
+        _void(session, node, list(states), at)
     return len(rows)
+
+
+def _void(session: Session, node: str, queue_ids: list[str], at: datetime) -> None:
+    connection = session.connection()
+    connection.execute(
+        update(Message.__table__)  # type: ignore[arg-type]
+        .where(Message.node == node, Message.queue_id.in_(queue_ids))
+        .values(status="voided", cost=0)
+    )
+    connection.execute(
+        update(Recipient.__table__)  # type: ignore[arg-type]
+        .where(Recipient.node == node, Recipient.queue_id.in_(queue_ids))
+        .values(status="voided", final_at=at)
+    )
 
 
 def record_refusal(

@@ -199,6 +199,8 @@ def _decode(cursor: str) -> tuple[datetime, str]:
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         micros, _, queue_id = text.partition("/")
+        if "\0" in queue_id:  # PostgreSQL takes none
+            raise ValueError("NUL in a queue ID")
         return _EPOCH + timedelta(microseconds=int(micros)), queue_id
     except (binascii.Error, ValueError, OverflowError) as error:
         raise Invalid("this page link is not valid; start again from the first page") from error

@@ -92,6 +92,16 @@ def test_a_credential_is_shown_once_copied_and_revoked(customer: Visitor) -> Non
     expect(row.get_by_role("button", name="Revoke")).to_have_count(0)
 
 
+def test_the_secret_fits_a_phone(customer: Visitor) -> None:
+    page = customer.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    customer.open("/credentials")
+    page.locator("#name").fill("From the train")
+    page.get_by_role("button", name="Create").click()
+    expect(page.locator("#new-secret")).to_be_visible()
+    assert not _is_wide(page)
+
+
 def test_copying_works_without_a_secure_context(customer: Visitor) -> None:
     """A panel on plain http in a company's network: no navigator.clipboard."""
     page = customer.page
@@ -143,7 +153,7 @@ def test_refusals_lead_to_their_explanation(customer: Visitor) -> None:
 def test_an_explanation_needs_no_login(visitor: Visitor) -> None:
     visitor.open("/e/from_not_verified")
     expect(visitor.page.get_by_role("main")).to_contain_text("550")
-    expect(visitor.page.get_by_role("main")).to_contain_text("Add the domain")
+    expect(visitor.page.get_by_role("main")).to_contain_text("Have the domain added")
 
 
 def test_slash_goes_to_the_search_field(customer: Visitor) -> None:

@@ -74,7 +74,7 @@ async function onCopy(button) {
 
 // --- time ---------------------------------------------------------------------------------------
 
-const clock = new Intl.DateTimeFormat(document.documentElement.lang || undefined, {
+const clock = new Intl.DateTimeFormat(undefined, {
   day: "numeric", month: "short", year: "numeric",
   hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
 });
