@@ -75,6 +75,8 @@ class RunningStack:
         self.instance = instance
         self._cluster = cluster
         self._process: subprocess.Popen[bytes] | None = None
+        self._deliveries: list[Delivery] = []
+        self._journal_read = 0  # octets
 
     @classmethod
     @contextmanager
@@ -179,13 +181,17 @@ class RunningStack:
         return value
 
     def deliveries(self) -> list[Delivery]:
-        """All of them, in the order in which the sink got them."""
-        lines = self.instance.sink_journal.read_text().splitlines(keepends=True)
-        entries = [json.loads(line) for line in lines if line.endswith("\n")]
-        return [
-            Delivery(self.instance.sink / e["file"], e["sender"], e["recipients"], e["at"])
-            for e in entries
-        ]
+        """All of them, in the order in which the sink got them; reads only what is new."""
+        with self.instance.sink_journal.open("rb") as journal:
+            journal.seek(self._journal_read)
+            lines = journal.read().splitlines(keepends=True)
+        for line in lines:
+            if line.endswith(b"\n"):
+                e = json.loads(line)
+                path = self.instance.sink / e["file"]
+                self._deliveries.append(Delivery(path, e["sender"], e["recipients"], e["at"]))
+                self._journal_read += len(line)
+        return self._deliveries
 
     def delivered(self, to: str, patience: float = 30.0) -> Delivery:
         """Wait for a delivery to this recipient."""

@@ -8,12 +8,14 @@ that was not delivered was paid for.
 
 from __future__ import annotations
 
+import functools
 import random
 import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import expect
 import pytest
@@ -47,13 +49,15 @@ def load(stack: RunningStack, sender: Sender, **changes: object) -> Load:
 
 def delivered_tokens(stack: RunningStack, sender: Sender) -> Counter[str]:
     """How often the sink got each token."""
-    tokens: Counter[str] = Counter()
-    for delivery in stack.deliveries():
-        if delivery.sender == sender.address:
-            found = TOKEN.search(delivery.content)
-            assert found
-            tokens[found[1].decode()] += 1
-    return tokens
+    mine = [d for d in stack.deliveries() if d.sender == sender.address]
+    return Counter(token(delivery.path) for delivery in mine)
+
+
+@functools.cache
+def token(path: Path) -> str:
+    found = TOKEN.search(path.read_bytes())
+    assert found
+    return found[1].decode()
 
 
 def assert_exact(stack: RunningStack, sender: Sender, outcomes: list[Outcome]) -> None:
