@@ -1,7 +1,7 @@
 """Every setting of every process, typed, in one place.
 
 Sources, the strongest first: environment (`FRANKING_MAILLOG__PATH=…`), systemd credentials
-(files in `$CREDENTIALS_DIRECTORY`, named like the setting), the TOML file that
+(files in `$CREDENTIALS_DIRECTORY`, named `master_key` or `panel__secret_key`), the TOML file that
 `FRANKING_SETTINGS` names (default `/etc/franking/franking.toml`), the defaults below.
 An unknown key is an error: a typo must not silently become a default.
 Secrets are `SecretStr`; `describe()` masks them, so the effective settings can be logged.
@@ -17,10 +17,12 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    NestedSecretsSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from sqlalchemy import make_url
 
 DEFAULT_FILE = Path("/etc/franking/franking.toml")
 
@@ -124,8 +126,9 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
+        credentials = NestedSecretsSettingsSource(file_secret_settings, secrets_prefix="")
         toml = TomlConfigSettingsSource(settings_cls, toml_file=cls.model_config.get("toml_file"))
-        return init_settings, env_settings, file_secret_settings, toml
+        return init_settings, env_settings, credentials, toml
 
     def master_key_bytes(self) -> bytes:
         """The 32 bytes of `master_key`; SettingsError when it is not set or not 32 bytes."""
@@ -141,7 +144,8 @@ class Settings(BaseSettings):
 
     def describe(self) -> dict[str, Any]:
         """The effective settings as plain data, secrets masked: fit for a log line."""
-        return self.model_dump(mode="json")
+        url = make_url(self.database_url).render_as_string(hide_password=True)
+        return self.model_dump(mode="json") | {"database_url": url}
 
 
 def load(path: Path | None = None, **overrides: Any) -> Settings:
