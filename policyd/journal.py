@@ -25,14 +25,13 @@ from sqlalchemy.orm import Session
 from franking import log
 from franking.accounts import credentials
 from franking.db import Database
-from franking.mail import events
+from franking.mail import cap, events
 from franking.mail.replies import Reply
-from policyd.memory import PerMinute, Recent
+from policyd.memory import Recent
 
 LONGEST_QUEUE = 2_000
 LARGEST_BATCH = 200
 ATTEMPTS = 2  # each waits up to LOCK_TIMEOUT of franking.db
-REFUSALS_PER_MINUTE = 60  # per account
 TOUCH_SECONDS = 60.0  # between two notes of a credential's last use
 STOP_SECONDS = 5.0
 
@@ -68,7 +67,7 @@ class Journal:
         self._database = database
         self._node = node
         self._queue: queue.Queue[Refusal | Use | None] = queue.Queue(LONGEST_QUEUE)
-        self._cap = PerMinute(REFUSALS_PER_MINUTE, clock)
+        self._cap = cap.PerMinute(cap.REFUSALS, clock)
         self._seen = Recent(size=10_000, seconds=600, clock=clock)
         self._touched = Recent(size=100_000, seconds=TOUCH_SECONDS, clock=clock)
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)

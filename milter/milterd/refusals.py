@@ -1,4 +1,4 @@
-"""Refusals become events that the customer can see; at most `PER_MINUTE` an account.
+"""Refusals become events that the customer can see; at most `cap.REFUSALS` an account and minute.
 
 A client in a loop would otherwise fill the table.  The event has a transaction of its own.
 """
@@ -6,16 +6,15 @@ A client in a loop would otherwise fill the table.  The event has a transaction 
 from __future__ import annotations
 
 import threading
-from collections import Counter
+import time
 
 from franking import log
 from franking.db import Database, utcnow
-from franking.mail import events
+from franking.mail import cap, events
 from franking.patience import within
 from milterd.message import Message
 from milterd.verdict import Refusal
 
-PER_MINUTE = 60
 LONGEST = 1.5  # seconds; the client waits meanwhile
 
 
@@ -24,14 +23,13 @@ class RefusalLog:
         self._database = database
         self._node = node
         self._lock = threading.Lock()
-        self._minute = 0
-        self._recorded: Counter[int] = Counter()
+        self._cap = cap.PerMinute(cap.REFUSALS, time.monotonic)
 
     def record(self, refusal: Refusal, message: Message, queue_id: str) -> None:
         """A temporary one is our trouble, and one without an account is nobody's to see."""
         owner, reply = refusal.authority, refusal.reply
         log.refused(queue_id, reply.key, reply.text, owner.account_id if owner else None)
-        if owner is None or not self._room(owner.account_id):
+        if owner is None or not self._admitted(owner.account_id):
             return
         with within(LONGEST), self._database.transaction() as session:
             events.record_refusal(
@@ -50,14 +48,12 @@ class RefusalLog:
                 now=utcnow(),
             )
 
-    def _room(self, account_id: int) -> bool:
-        minute = int(utcnow().timestamp()) // 60
+    def _admitted(self, account_id: int) -> bool:
         with self._lock:
-            if minute != self._minute:
-                self._minute = minute
-                self._recorded.clear()
-            self._recorded[account_id] += 1
-            return self._recorded[account_id] <= PER_MINUTE
+            admitted = self._cap.admit(account_id)
+            for capped, count in self._cap.capped():
+                log.refusals_capped(capped, count)
+            return admitted
 
 
 def _only(recipients: list[str]) -> str | None:

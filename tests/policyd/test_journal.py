@@ -12,7 +12,7 @@ from sqlalchemy import select
 from franking import log
 from franking.accounts.models import Credential
 from franking.db import Base, Database, utcnow
-from franking.mail import replies
+from franking.mail import cap, replies
 from franking.mail.models import Event
 from policyd import journal as module
 from policyd.journal import Journal, Refusal, Use
@@ -68,10 +68,10 @@ def test_a_client_in_a_loop_does_not_fill_the_database(
 ) -> None:
     told: Told = []
     monkeypatch.setattr(log, "refusals_capped", lambda *values: told.append(values))
-    for _ in range(module.REFUSALS_PER_MINUTE + 40):
+    for _ in range(cap.REFUSALS + 40):
         journal.refused(refusal)
     journal.close()
-    assert len(recorded(database)) == module.REFUSALS_PER_MINUTE
+    assert len(recorded(database)) == cap.REFUSALS
     assert told == [(refusal.account_id, 40)]
 
 

@@ -1,8 +1,8 @@
-"""What was seen lately, and how often."""
+"""What was seen lately."""
 
 from __future__ import annotations
 
-from policyd.memory import PerMinute, Recent
+from policyd.memory import Recent
 
 
 class Clock:
@@ -19,15 +19,3 @@ def test_recent_forgets_with_time_and_with_size() -> None:
     clock.now += 60
     assert recent.first("a") and not recent.first("a")
     assert recent.first("c") and recent.first("b")
-
-
-def test_per_minute_admits_counts_and_tells_once() -> None:
-    clock = Clock()
-    cap = PerMinute(2, clock)
-    assert [cap.admit(1) for _ in range(5)] == [True, True, False, False, False]
-    assert cap.admit(2)
-    assert cap.capped() == []
-    clock.now += 60
-    assert cap.admit(1)
-    assert cap.capped() == [(1, 3)]
-    assert cap.capped(now=True) == []
