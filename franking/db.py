@@ -1,4 +1,4 @@
-"""The database: one declarative base, one engine, two ways to open a session.
+"""The database: one engine, two ways to open a session.
 
 `Database.session()` is for reading.  `Database.transaction()` is for writing: on SQLite it
 begins with BEGIN IMMEDIATE, because a transaction that reads first and writes later gets
@@ -14,71 +14,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
-    DateTime,
-    Dialect,
     Engine,
-    Integer,
-    MetaData,
     create_engine,
     event,
     exc,
     make_url,
 )
-from sqlalchemy.orm import DeclarativeBase, Session, registry
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.orm import Session
 
 from franking import patience
+from franking.models import Base  # all tables: foreign keys name those of other modules
+from franking.tables import utcnow
+
+__all__ = ["Base", "Database", "engine_options", "prepare", "utcnow"]
 
 LOCK_TIMEOUT = 3.0
 POOL_SIZE = 16  # connections of one process at most; opened when they are needed
-
-NAMES = {  # Alembic can only alter what has a name
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-    "pk": "pk_%(table_name)s",
-}
-
-# SQLite numbers rows by itself only when the column is called INTEGER.
-BigId = BigInteger().with_variant(Integer, "sqlite")
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """An instant: aware UTC in Python; TIMESTAMPTZ on PostgreSQL, naive UTC text on SQLite."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a naive datetime is no instant")
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class Base(DeclarativeBase):
-    # Not as attributes of their own: Flask-SQLAlchemy copies this class, and may not find both.
-    registry = registry(
-        metadata=MetaData(naming_convention=NAMES), type_annotation_map={datetime: UtcDateTime}
-    )
-
-
-def utcnow() -> datetime:
-    return datetime.now(UTC)
 
 
 def engine_options(url: str) -> dict[str, Any]:
@@ -139,9 +94,6 @@ class Database:
 
     def __init__(self, engine: str | Engine) -> None:
         """`engine` is a SQLAlchemy URL, or an engine that was made with `engine_options`."""
-        # Foreign keys name tables of other modules; a process that uses one must know them all.
-        import franking.models  # noqa: F401, PLC0415 (it imports this module)
-
         if isinstance(engine, str):
             engine = create_engine(engine, **engine_options(engine))
         self.engine = prepare(engine)

@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from franking.db import Base, BigId, utcnow
 from franking.money.models import Plan
+from franking.tables import Base, BigId, utcnow
 
 
 class Account(Base):

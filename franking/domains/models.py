@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from franking.db import Base, BigId, utcnow
+from franking.tables import Base, BigId, utcnow
 
 VERIFIED = text("verified_at IS NOT NULL")
 

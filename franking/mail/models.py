@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from franking.db import Base, BigId, utcnow
+from franking.tables import Base, BigId, utcnow
 
 MESSAGE_STATES = ("queued", "deferred", "delivered", "bounced", "expired", "partial", "voided")
 EVENT_KINDS = ("accepted", "delivered", "deferred", "bounced", "expired", "rejected", "voided")

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from franking.db import Base, BigId, utcnow
+from franking.tables import Base, BigId, utcnow
 
 
 class Plan(Base):
