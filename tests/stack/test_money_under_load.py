@@ -129,8 +129,10 @@ REFUSALS: list[Find] = [
 @contextmanager
 def killing(stack: RunningStack, victims: list[Find]) -> Iterator[Callable[[int], None]]:
     """A progress callback that kills each victim `KILLS` times, spread over the run."""
-    moments = random.Random(7).sample(range(20, MESSAGES - 50), KILLS * len(victims))
-    due = sorted(zip(moments, victims * KILLS, strict=True), key=lambda pair: pair[0])
+    step = (MESSAGES - 100) // (KILLS * len(victims))
+    chance = random.Random(7)
+    moments = [20 + n * step + chance.randrange(step) for n in range(KILLS * len(victims))]
+    due = list(zip(moments, victims * KILLS, strict=True))
     lock = threading.Lock()
 
     def progress(accepted: int) -> None:
