@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import click
@@ -32,16 +33,20 @@ class Context:
         self.settings = settings
         self.actor = f"cli:{getpass.getuser()}"
 
+    @cached_property
+    def _database(self) -> Database:
+        return Database(self.settings.database_url)
+
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """A writing session; a refusal or database trouble ends the command with a sentence."""
-        with self._explained(), Database(self.settings.database_url).transaction() as session:
+        with self._explained(), self._database.transaction() as session:
             yield session
 
     @contextmanager
     def session(self) -> Iterator[Session]:
         """A reading session, with the same treatment of errors."""
-        with self._explained(), Database(self.settings.database_url).session() as session:
+        with self._explained(), self._database.session() as session:
             yield session
 
     @contextmanager

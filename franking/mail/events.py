@@ -60,14 +60,7 @@ class _RecipientState:
 def record(session: Session, node: str, attempts: Sequence[Attempt]) -> int:
     """Write the events of these attempts and move recipients and messages; returns how many."""
     states = _load(session, node, {attempt.queue_id for attempt in attempts})
-    rows = [
-        row
-        for attempt in attempts
-        if (state := states.get(attempt.queue_id)) is not None
-        and (row := _apply(state, attempt, node)) is not None
-    ]
-    _store(session, node, states, rows)
-    return len(rows)
+    return _write(session, node, states, attempts)
 
 
 def record_expired(session: Session, node: str, expired: Iterable[tuple[str, datetime]]) -> int:
@@ -81,13 +74,7 @@ def record_expired(session: Session, node: str, expired: Iterable[tuple[str, dat
         for recipient in state.recipients.values()
         if recipient.final_at is None
     ]  # fmt: skip
-    rows = [
-        row
-        for attempt in attempts
-        if (row := _apply(states[attempt.queue_id], attempt, node)) is not None
-    ]
-    _store(session, node, states, rows)
-    return len(rows)
+    return _write(session, node, states, attempts)
 
 
 def record_voided(session: Session, node: str, reasons: Mapping[str, str], at: datetime) -> int:
@@ -221,11 +208,24 @@ def _row(state: _State, attempt: Attempt, node: str) -> dict[str, Any]:
     }
 
 
+def _write(
+    session: Session, node: str, states: Mapping[str, _State], attempts: Sequence[Attempt]
+) -> int:
+    """Write what the attempts change, and return how many events that made."""
+    rows = [
+        row
+        for attempt in attempts
+        if (state := states.get(attempt.queue_id)) is not None
+        and (row := _apply(state, attempt, node)) is not None
+    ]
+    if rows:
+        _store(session, node, states, rows)
+    return len(rows)
+
+
 def _store(
     session: Session, node: str, states: Mapping[str, _State], rows: list[dict[str, Any]]
 ) -> None:
-    if not rows:
-        return
     session.execute(insert(Event), rows)
     connection = session.connection()  # executemany by key, without the ORM's bookkeeping
     connection.execute(_MOVE_RECIPIENT, [

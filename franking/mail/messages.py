@@ -45,22 +45,18 @@ class Page:
 
 def get(session: Session, account: Account, queue_id: str) -> Message:
     """A queue ID is unique on its node; should two nodes share one, the newer message wins."""
-    message = session.scalar(
-        select(Message)
-        .where(Message.queue_id == queue_id, Message.account_id == account.id)
-        .order_by(Message.accepted_at.desc())
-        .limit(1)
-    )
-    if message is None:
-        raise NotFound(f"there is no message {queue_id!r}")
-    return message
+    return _newest(session, queue_id, Message.account_id == account.id)
 
 
 def find(session: Session, queue_id: str) -> Message:
     """For the operator's tools only: a message of whichever account."""
+    return _newest(session, queue_id)
+
+
+def _newest(session: Session, queue_id: str, *conditions: ColumnElement[bool]) -> Message:
     message = session.scalar(
         select(Message)
-        .where(Message.queue_id == queue_id)
+        .where(Message.queue_id == queue_id, *conditions)
         .order_by(Message.accepted_at.desc())
         .limit(1)
     )

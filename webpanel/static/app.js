@@ -6,7 +6,6 @@
      <button data-theme-toggle>          light or dark
      <form data-confirm="Revoke it?">    asks first; data-confirm-button names the button
      <input data-search>                 the key "/" goes there
-     <select data-submit>                a change sends its form
      <div data-reload="/credentials">    a reload goes there instead of sending the form again
 
    Nothing here needs eval, inline script or another host: it runs under `default-src 'self'`. */
@@ -169,9 +168,6 @@ document.addEventListener("click", (event) => {
   const copying = event.target.closest("[data-copy]");
   if (copying) onCopy(copying);
   if (event.target.closest("[data-theme-toggle]")) toggleTheme();
-});
-document.addEventListener("change", (event) => {
-  if (event.target.closest("[data-submit]")) event.target.form.requestSubmit();
 });
 document.addEventListener("submit", onSubmit);
 document.addEventListener("keydown", onKey);
