@@ -4,6 +4,10 @@ Business functions raise one of these; the CLI prints it, the panel puts it besi
 the API turns it into a problem document.  The text is for the person who has to fix it.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+
 
 class Refused(Exception):
     """Base of all named reasons; `str()` is a sentence fit to show to the customer."""
@@ -14,7 +18,19 @@ class NotFound(Refused):
 
 
 class Invalid(Refused):
-    """The input cannot be used as it is."""
+    """The input cannot be used as it is.
+
+    `fields`: what is wrong with which input, where that is known; `str()` says it all.
+    """
+
+    def __init__(self, sentence: str, fields: Mapping[str, str] | None = None) -> None:
+        super().__init__(sentence)
+        self.fields = dict(fields or {})
+
+    @classmethod
+    def of(cls, field: str, sentence: str) -> Invalid:
+        """It is about this one input."""
+        return cls(sentence, {field: sentence})
 
 
 class Taken(Refused):

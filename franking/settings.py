@@ -24,6 +24,8 @@ from pydantic_settings import (
 )
 from sqlalchemy import make_url
 
+from franking.listeners import ListenerName, Listeners
+
 DEFAULT_FILE = Path("/etc/franking/franking.toml")
 
 Prefix = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{1,11}$")]
@@ -58,7 +60,12 @@ class Smtp(_Section):
     """What the panel and the CLI tell customers about submission."""
 
     host: str = "localhost"
-    ports: dict[str, int] = {"smtp": 25, "submission": 587, "submissions": 465, "alternate": 2525}
+    ports: dict[ListenerName, int] = {
+        "smtp": 25,
+        "submission": 587,
+        "submissions": 465,
+        "alternate": 2525,
+    }
 
 
 class Policyd(_Section):
@@ -79,6 +86,51 @@ class Milterd(_Section):
     max_header_fields: int = Field(1_000, description="header fields of one message")
     max_message_bytes: int = Field(33_554_432, description="bytes; the same as message_size_limit")
     memory_limit: int = Field(2 << 30, description="bytes of address space per worker; 0 is none")
+
+
+class Credentials(_Section):
+    """SMTP user names and API keys."""
+
+    reveal: bool = Field(
+        False, description="keep secrets encrypted, so that the panel can show them again"
+    )
+    longest_overlap_days: int = Field(
+        90, ge=0, description="days that the old secret may work after a rotation"
+    )
+
+
+class Bounces(_Section):
+    """Where mail servers report what they could not deliver."""
+
+    domain: str = Field(
+        "", description="envelope senders on no verified domain become addresses on this one"
+    )
+
+
+class Protection(_Section):
+    """What failed logins lead to; counted per source address and per account."""
+
+    window: float = Field(900, gt=0, description="seconds after which failures are forgotten")
+    free_failures: int = Field(5, ge=0, description="failures before answers are delayed")
+    longest_delay: float = Field(
+        4, ge=0, lt=9, description="seconds; Postfix gives up an answer after 10"
+    )
+    address_failures: int = Field(50, ge=1, description="then 454 for the address")
+    account_failures: int = Field(200, ge=1, description="then 454, save for known clients")
+
+
+class Overload(_Section):
+    """When a node refuses new mail by itself (421), until it is below the threshold again."""
+
+    queue_age: float = Field(0, ge=0, description="seconds of the oldest active message; 0 never")
+    queue_length: int = Field(0, ge=0, description="messages in the active queue; 0 never")
+    load_per_core: float = Field(0, ge=0, description="1-minute load average; 0 never")
+
+
+class Housekeeping(_Section):
+    """`franking-worker housekeeping`."""
+
+    every: float = Field(1, gt=0, description="seconds between looks at held mail and the queue")
 
 
 class Maillog(_Section):
@@ -113,9 +165,15 @@ class Settings(BaseSettings):
     brand: Brand = Brand()
     panel: Panel = Panel()
     smtp: Smtp = Smtp()
+    listeners: Listeners = Listeners()
     policyd: Policyd = Policyd()
     milterd: Milterd = Milterd()
     maillog: Maillog = Maillog()
+    credentials: Credentials = Credentials()
+    bounces: Bounces = Bounces()
+    protection: Protection = Protection()
+    overload: Overload = Overload()
+    housekeeping: Housekeeping = Housekeeping()
 
     @classmethod
     def settings_customise_sources(

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import DatabaseError
 
 from franking import migrations
 from franking.accounts import account as accounts
 from franking.db import Database
+from franking.mail.models import Message, Recipient
 from franking.models import Base
 from franking.money import ledger, pricing
 
@@ -45,3 +46,37 @@ def test_the_ledger_is_append_only(migrated: Database, statement: str) -> None:
         ledger.deposit(session, account.id, 100, reference="d")
     with pytest.raises(DatabaseError, match="append-only"), migrated.transaction() as session:
         session.execute(text(statement))
+
+
+FOUNDATION = (
+    "insert into plan (name, currency, created_at) values ('p', 'EUR', '2026-01-01')",
+    "insert into account (name, plan_id, status, created_at)"
+    " values ('a', 1, 'active', '2026-01-01')",
+    "insert into credential (account_id, name, username, secret_sha256, secret_hint, mode,"
+    " created_at) values (1, 'c', 'frank_a', 'x', 'x', 'live', '2026-01-01')",
+    "insert into domain (account_id, name, ownership_token, created_at)"
+    " values (1, 'example.com', 't', '2026-01-01')",
+    "insert into message (queue_id, node, account_id, credential_id, domain_id, from_address,"
+    " envelope_sender, subject, message_id, size, recipient_count, tags, status, cost, signatures,"
+    " accepted_at) values ('q', 'n', 1, 1, 1, 'f', 'e', 's', 'm', 1, 1, '[]', 'queued', 1, '[]',"
+    " '2026-01-01')",
+    "insert into message_recipient (queue_id, node, address, status, attempts)"
+    " values ('q', 'n', 'a@example.net', 'queued', 0)",
+)
+
+
+def test_an_upgrade_keeps_every_row(tmp_path: Path) -> None:
+    """SQLite alters a table by dropping it, and a drop cascades to the rows that refer to it."""
+    database = Database(f"sqlite:///{tmp_path}/old.db")
+    migrations.upgrade(database.engine, "0001")
+    with database.transaction() as session:
+        for statement in FOUNDATION:
+            session.execute(text(statement))
+    migrations.upgrade(database.engine)
+    with database.session() as session:
+        assert session.scalars(select(Recipient.address)).all() == ["a@example.net"]
+        message = session.scalars(select(Message)).one()
+        assert (message.labels, message.mode, message.status) == ({}, "live", "queued")
+        assert session.scalar(text("pragma foreign_keys")) == 1
+    with database.transaction() as session:
+        session.execute(text("update message set status = 'held'"))

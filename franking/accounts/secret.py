@@ -41,9 +41,15 @@ class Parsed:
 
 def generate(prefix: str, mode: str) -> tuple[str, str]:
     """A new (user name, secret)."""
-    key_id = _random(ID_LENGTH)
+    username = f"{prefix}_{_random(ID_LENGTH)}"
+    return username, another(username, mode)
+
+
+def another(username: str, mode: str) -> str:
+    """A new secret for a user name that exists."""
+    prefix, _, key_id = username.partition("_")
     start = f"{prefix}_{mode}_{key_id}{_random(RANDOM_LENGTH)}"
-    return f"{prefix}_{key_id}", start + _check(start)
+    return start + _check(start)
 
 
 def parse(text: str) -> Parsed | None:
@@ -52,6 +58,11 @@ def parse(text: str) -> Parsed | None:
     if match is None or _check(text[:-CHECK_LENGTH]) != text[-CHECK_LENGTH:]:
         return None
     return Parsed(match["prefix"], match["mode"], match["body"][:ID_LENGTH])
+
+
+def hint(secret: str) -> str:
+    """What people recognise a secret by."""
+    return secret[-4:]
 
 
 def fingerprint(secret: str) -> str:

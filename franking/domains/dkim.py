@@ -1,12 +1,6 @@
 """DKIM keys at rest: made here, sealed here, opened only by the milter.
 
-A private key is stored as AES-256-GCM under the settings' `master_key`:
-
-    version (1 byte) | key id (4 bytes) | nonce (12 bytes) | ciphertext and tag
-
-The key id is the start of the master key's SHA-256: it says which master key sealed the value, so
-that a new one can be introduced while old values wait to be sealed again.  Domain and selector are
-authenticated with it: a sealed key copied to another row does not open.
+A private key is stored sealed (`franking.sealing`), bound to its domain and selector.
 Plain text is PKCS #8 DER.  RSA has 2,048 bits: larger ones do not fit into one UDP answer, smaller
 ones are not safe (RFC 8301 §3.2).  Signatures are made in `franking.domains.signing`.
 """
@@ -14,34 +8,23 @@ ones are not safe (RFC 8301 §3.2).  Signatures are made in `franking.domains.si
 from __future__ import annotations
 
 import base64
-import hashlib
-import os
 from datetime import datetime
 
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy.orm import Session
 
 from franking.db import utcnow
 from franking.domains.models import DkimKey, Domain
 from franking.reasons import Invalid
+from franking.sealing import Sealer, SealError
 
 RSA = "rsa-sha256"
 ED25519 = "ed25519-sha256"
 ALGORITHMS = (RSA, ED25519)
 
-_VERSION = 1
-_KEY_ID_BYTES = 4
-_NONCE_BYTES = 12
-
 PrivateKey = RSAPrivateKey | Ed25519PrivateKey
-
-
-class SealError(Exception):
-    """A sealed key cannot be opened: another master key, another row, or damaged bytes."""
 
 
 def generate(algorithm: str = RSA) -> tuple[bytes, str]:
@@ -118,31 +101,13 @@ def dated_selector(moment: datetime) -> str:
 
 
 def seal(private: bytes, master_key: bytes, *, domain_id: int, selector: str) -> bytes:
-    nonce = os.urandom(_NONCE_BYTES)
-    head = bytes([_VERSION]) + key_id(master_key)
-    sealed = AESGCM(master_key).encrypt(nonce, private, head + _row(domain_id, selector))
-    return head + nonce + sealed
+    return Sealer(master_key).seal(private, _row(domain_id, selector))
 
 
 def unseal(sealed: bytes, master_key: bytes, *, domain_id: int, selector: str) -> bytes:
     """What `seal` was given; raises SealError."""
-    head, rest = sealed[: 1 + _KEY_ID_BYTES], sealed[1 + _KEY_ID_BYTES :]
-    if head[:1] != bytes([_VERSION]):
-        raise SealError(f"sealed key has version {head[:1].hex() or 'none'}")
-    if head[1:] != key_id(master_key):
-        raise SealError("sealed with another master key")
-    try:
-        return AESGCM(master_key).decrypt(
-            rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], head + _row(domain_id, selector)
-        )
-    except (InvalidTag, ValueError) as error:  # ValueError: shorter than a nonce and a tag
-        raise SealError("sealed key is damaged or belongs to another domain") from error
+    return Sealer(master_key).open(sealed, _row(domain_id, selector))
 
 
-def key_id(master_key: bytes) -> bytes:
-    """Which master key this is, without saying anything about it."""
-    return hashlib.sha256(b"franking master key" + master_key).digest()[:_KEY_ID_BYTES]
-
-
-def _row(domain_id: int, selector: str) -> bytes:
-    return f"dkim_key:{domain_id}:{selector}".encode()
+def _row(domain_id: int, selector: str) -> str:
+    return f"dkim_key:{domain_id}:{selector}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from franking.tables import Base, BigId, utcnow
@@ -36,6 +36,7 @@ class Domain(Base):
     ownership_token: Mapped[str] = mapped_column(String(64))
     verified_at: Mapped[datetime | None]
     verified_by: Mapped[str | None] = mapped_column(String(16))
+    allow_subdomains: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
 
 

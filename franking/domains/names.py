@@ -7,6 +7,7 @@ UTS 46 mapping, then IDNA 2008 (RFC 5891), through the `idna` package.  Host nam
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import idna
 
@@ -40,3 +41,14 @@ def to_unicode(ascii_name: str) -> str:
         return idna.decode(ascii_name)
     except (idna.IDNAError, UnicodeError):
         return ascii_name
+
+
+def within(name: str, domains: Iterable[str]) -> bool:
+    """Whether `name` is one of these domains or below one; all in lower-case A-labels."""
+    return any(name == domain or name.endswith(f".{domain}") for domain in domains)
+
+
+def and_above(name: str) -> list[str]:
+    """a.b.example.com → itself, b.example.com, example.com: nobody owns a top-level domain."""
+    labels = name.split(".")
+    return [".".join(labels[n:]) for n in range(max(len(labels) - 1, 1))]

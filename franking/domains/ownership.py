@@ -1,7 +1,8 @@
 """Which account may send from which domain.
 
 Anybody may add a name; one account at a time may have it verified (a partial unique index holds
-that against races).  A subdomain is a domain of its own.
+that against races).  A subdomain is a domain of its own, unless the owner of the domain above it
+has switched its subdomains on (`franking.mail.authority.signing_domain`).
 """
 
 from __future__ import annotations
@@ -89,3 +90,11 @@ def mark_verified(
     domain.verified_at = domain.verified_at or now or utcnow()
     domain.verified_by = by
     session.flush()
+
+
+def allow_subdomains(session: Session, account: Account, name: str, *, allow: bool) -> Domain:
+    """Whether mail may be sent from every name below this domain, signed with its keys."""
+    domain = get(session, account, name)
+    domain.allow_subdomains = allow
+    session.flush()
+    return domain

@@ -4,6 +4,9 @@ A *message* is one accepted queue file; its key is (queue_id, node), Postfix's l
 unique for ever on one node.  A *recipient* row holds the present state, *event* rows the history.
 `log_position` is how far the maillog worker has read; it moves in the transaction that wrote what
 was read, so a replay changes nothing.
+
+*Suppression*: who must not be written to.  *HeldMessage*: waits for a limit's next window.
+*IdempotencyKey* and *MessageAlias*: which message a repeat stands for.
 """
 
 from __future__ import annotations
@@ -21,14 +24,23 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
 from franking.tables import Base, BigId, utcnow
 
-MESSAGE_STATES = ("queued", "deferred", "delivered", "bounced", "expired", "partial", "voided")
-EVENT_KINDS = ("accepted", "delivered", "deferred", "bounced", "expired", "rejected", "voided")
-FINAL_KINDS = ("delivered", "bounced", "expired")
+MESSAGE_STATES = (
+    "queued", "held", "deferred", "delivered", "bounced", "expired", "partial", "voided",
+    "suppressed", "sandboxed",
+)  # fmt: skip
+EVENT_KINDS = (
+    "accepted", "held", "released", "delivered", "deferred", "bounced", "expired", "rejected",
+    "voided", "suppressed", "sandboxed",
+)  # fmt: skip
+FINAL_KINDS = ("delivered", "bounced", "expired", "suppressed", "sandboxed")
+SUPPRESSION_SCOPES = ("account", "domain", "stream")
+SUPPRESSION_REASONS = ("hard_bounce", "complaint", "unsubscribe", "manual")
 
 
 def _one_of(column: str, values: tuple[str, ...]) -> str:
@@ -61,7 +73,15 @@ class Message(Base):
     tls: Mapped[str | None] = mapped_column(String(64))
     auth_method: Mapped[str | None] = mapped_column(String(16))
     signatures: Mapped[list[dict[str, str]]] = mapped_column(JSON, default=list)
+    # `metadata` is SQLAlchemy's own name on a declarative class.
+    labels: Mapped[dict[str, str]] = mapped_column(
+        "metadata", JSON, default=dict, server_default="{}"
+    )
+    mode: Mapped[str] = mapped_column(String(8), default="live", server_default="live")
+    return_path: Mapped[str | None] = mapped_column(String(320))
     accepted_at: Mapped[datetime] = mapped_column(default=utcnow)
+    # The counters that were raised for it (`franking.accounts.limits.Counted`).
+    counted: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class Recipient(Base):
@@ -109,6 +129,95 @@ class Event(Base):
     remote_ip: Mapped[str | None] = mapped_column(String(45))
     delay: Mapped[float | None]
     detail: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+
+
+class Suppression(Base):
+    """An address that must not be written to.
+
+    `scope_name` is empty for the whole account, else a sending domain or a stream.
+    """
+
+    __tablename__ = "suppression"
+    __table_args__ = (
+        UniqueConstraint("account_id", "address", "scope", "scope_name"),
+        CheckConstraint(_one_of("scope", SUPPRESSION_SCOPES), name="scope"),
+        CheckConstraint(_one_of("reason", SUPPRESSION_REASONS), name="reason"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
+    address: Mapped[str] = mapped_column(String(320))
+    scope: Mapped[str] = mapped_column(String(8), default="account")
+    scope_name: Mapped[str] = mapped_column(String(253), default="")
+    reason: Mapped[str] = mapped_column(String(16))
+    note: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+
+class HeldMessage(Base):
+    """A message in Postfix's hold queue until its account's limits have room for it.
+
+    `recipients` are those that count.  `granted_at`: it is counted (or an operator has let it go),
+    and only Postfix has to be told; `released_at`: it has left the hold queue.
+    """
+
+    __tablename__ = "held_message"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["queue_id", "node"], ["message.queue_id", "message.node"], ondelete="CASCADE"
+        ),
+        Index(
+            "ix_held_message_waiting",
+            "credential_id",
+            "node",
+            "held_at",
+            sqlite_where=text("released_at IS NULL"),
+            postgresql_where=text("released_at IS NULL"),
+        ),
+    )
+
+    queue_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    node: Mapped[str] = mapped_column(String(63), primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
+    credential_id: Mapped[int] = mapped_column(ForeignKey("credential.id"))
+    recipients: Mapped[int]
+    reason: Mapped[str] = mapped_column(String(200))
+    held_at: Mapped[datetime] = mapped_column(default=utcnow)
+    release_requested_at: Mapped[datetime | None]
+    granted_at: Mapped[datetime | None]
+    released_at: Mapped[datetime | None]
+
+
+class IdempotencyKey(Base):
+    """The first message that came with this key, and what it contained.
+
+    `mode` is the credential's: what a test has sent is no answer to live mail.
+    """
+
+    __tablename__ = "idempotency_key"
+
+    account_id: Mapped[int] = mapped_column(
+        ForeignKey("account.id"), primary_key=True, autoincrement=False
+    )
+    mode: Mapped[str] = mapped_column(String(8), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    content_sha256: Mapped[str] = mapped_column(String(64))
+    queue_id: Mapped[str] = mapped_column(String(32))
+    node: Mapped[str] = mapped_column(String(63))
+    created_at: Mapped[datetime] = mapped_column(default=utcnow, index=True)
+
+
+class MessageAlias(Base):
+    """A queue ID that a repeat was answered with; it stands for the first message."""
+
+    __tablename__ = "message_alias"
+
+    queue_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    node: Mapped[str] = mapped_column(String(63), primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
+    first_queue_id: Mapped[str] = mapped_column(String(32))
+    first_node: Mapped[str] = mapped_column(String(63))
+    at: Mapped[datetime] = mapped_column(default=utcnow, index=True)
 
 
 class LogPosition(Base):

@@ -13,6 +13,7 @@ from franking.db import Database
 from franking.domains import dkim, signing
 from franking.domains.records import expected_records
 from franking.reasons import Invalid
+from franking.sealing import SealError
 from tests import factories, verifiers
 
 MASTER = bytes(32)
@@ -45,7 +46,7 @@ def test_a_sealed_key_opens_only_in_its_row_and_under_its_master_key() -> None:
         {"sealed": b"\x02" + sealed[1:], "master_key": MASTER, "domain_id": 1, "selector": "s"},
         {"sealed": b"", "master_key": MASTER, "domain_id": 1, "selector": "s"},
     ):
-        with pytest.raises(dkim.SealError):
+        with pytest.raises(SealError):
             dkim.unseal(**other)  # type: ignore[arg-type]
 
 

@@ -1,0 +1,1 @@
+"""Relay nodes: whether one takes mail at present, and how it is doing."""

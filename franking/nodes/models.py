@@ -1,0 +1,31 @@
+"""The table of relay nodes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from franking.tables import Base, utcnow
+
+
+class Node(Base):
+    """One relay node.
+
+    `state` is what an operator wants of it; `overload` is set by the node itself while its queue
+    or its load is above the threshold.  Either makes it refuse new transactions.
+    """
+
+    __tablename__ = "node"
+    __table_args__ = (CheckConstraint("state in ('active','draining')", name="state"),)
+
+    name: Mapped[str] = mapped_column(String(63), primary_key=True)
+    state: Mapped[str] = mapped_column(String(16), default="active")
+    reason: Mapped[str | None] = mapped_column(String(200))
+    changed_at: Mapped[datetime] = mapped_column(default=utcnow)
+    overload: Mapped[str | None] = mapped_column(String(200))
+    queued: Mapped[int | None]
+    oldest_seconds: Mapped[float | None]
+    load: Mapped[float | None]
+    reported_at: Mapped[datetime | None]
