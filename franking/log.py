@@ -123,3 +123,27 @@ def refusals_capped(account_id: int, count: int) -> None:
 def journal_dropped(count: int, why: str) -> None:
     """Refusals or last uses that could not be written; no answer was wrong because of it."""
     _log.error("journal_dropped", count=count, why=why)
+
+
+def login_failed(address: str | None, username: str | None, listener: str) -> None:
+    """Somebody does not know the secret.  fail2ban reads this (docs/fail2ban): the address stays
+    first, and nothing that a client says may look like another field.
+
+    `username` only when it is one of ours: people put secrets into the wrong field.
+    """
+    _log.warning(
+        "login_failed",
+        address=_word(address or "unknown"),
+        username=_word(username or ""),
+        listener=_word(listener),
+    )
+
+
+def login_throttled(address: str | None, subject: str) -> None:
+    """Too many failed; logins are not looked at for a while.  Not one line per login."""
+    _log.warning("login_throttled", address=_word(address or "unknown"), subject=_word(subject))
+
+
+def _word(text: str) -> str:
+    """At most 64 of the characters that names and addresses are made of; the rest is `?`."""
+    return "".join(c if c.isascii() and (c.isalnum() or c in "@.:_+-/") else "?" for c in text[:64])

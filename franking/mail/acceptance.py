@@ -1,36 +1,47 @@
 """The transaction that makes a message ours: the last act of the milter's end of message.
 
-It sets the money aside and writes the message, its recipients and their `accepted` events, all or
-nothing.  Whether Postfix then commits its queue file is settled later, by the worker, from
-evidence (`franking.money.reservations`).
+It counts the message in its limits, sets the money aside and writes the message, its recipients
+and their `accepted` events, all or nothing.  Whether Postfix then commits its queue file is
+settled later, by the worker, from evidence (`franking.money.reservations`).
+
+Three kinds of message are taken, recorded and thrown away by Postfix, and cost nothing: those of
+a test credential, those whose recipients are all suppressed, and repeats (`idempotency`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
+from typing import Any
 
 from sqlalchemy import bindparam, insert, select
 from sqlalchemy.orm import Session
 
+from franking.accounts import limits
+from franking.accounts.limits import Counted, Exceeded, Subject
 from franking.accounts.models import Account
+from franking.mail import holding, idempotency, replies
 from franking.mail.authority import Authority
+from franking.mail.idempotency import Standing
 from franking.mail.models import Event, Message, Recipient
+from franking.mail.replies import Reply
 from franking.money import reservations
-from franking.money.models import Reservation
 from franking.reasons import AccountSuspended, Refused
 
 # Built once: on the way of every message, building a statement costs more than executing it.
 _MESSAGE = insert(Message.__table__)  # type: ignore[arg-type]
 _RECIPIENT = insert(Recipient.__table__)  # type: ignore[arg-type]
 _EVENT = insert(Event.__table__)  # type: ignore[arg-type]
-_FRESH = {"status": "queued", "attempts": 0}
-_used = Reservation.__table__.c
 _WELCOME = select(
     Account.__table__.c.status,
     Account.__table__.c.suspended_reason,
-    select(_used.node)
-    .where(_used.queue_id == bindparam("queue_id"), _used.node == bindparam("node"))
+    select(Message.__table__.c.node)
+    .where(
+        Message.__table__.c.queue_id == bindparam("queue_id"),
+        Message.__table__.c.node == bindparam("node"),
+    )
     .exists(),
 ).where(Account.__table__.c.id == bindparam("account_id"))
 
@@ -39,9 +50,29 @@ class DuplicateQueueId(Refused):
     """This node has used the queue ID before: the clock went back.  Tempfail, never overwrite."""
 
 
+class NotAccepted(Refused):
+    """`reply` says why."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply.text)
+        self.reply = reply
+
+
+class Outcome(Enum):
+    """What Postfix has to do with the queue file."""
+
+    DELIVER = "deliver"
+    HOLD = "hold"
+    DISCARD = "discard"
+
+
 @dataclass(frozen=True)
 class Acceptance:
-    """Everything that is stored of a message; `recipients` are distinct, case folded."""
+    """Everything that is stored of a message; `recipients` are distinct, case folded.
+
+    `suppressed` are those of them that get nothing, each with why.  `idempotency` is the client's
+    key and the digest of the content.
+    """
 
     node: str
     queue_id: str
@@ -54,7 +85,11 @@ class Acceptance:
     message_id: str
     size: int
     now: datetime
+    return_path: str | None = None
     tags: list[str] = field(default_factory=list)
+    metadata: dict[str, str] = field(default_factory=dict)
+    suppressed: Mapping[str, str] = field(default_factory=dict)
+    idempotency: tuple[str, str] | None = None
     client_ip: str | None = None
     client_helo: str | None = None
     tls: str | None = None
@@ -62,9 +97,19 @@ class Acceptance:
     signatures: list[dict[str, str]] = field(default_factory=list)
 
 
-def accept(session: Session, message: Acceptance) -> None:
-    """Raises InsufficientBalance, AccountSuspended or DuplicateQueueId; then nothing is written."""
+def accept(session: Session, message: Acceptance) -> Outcome:
+    """Raises InsufficientBalance, AccountSuspended, NotAccepted or DuplicateQueueId; the caller
+    then rolls back, and nothing is written."""
     _still_welcome(session, message)
+    if message.idempotency is not None and _is_repeat(session, message, *message.idempotency):
+        return Outcome.DISCARD
+    counted = _count(session, message)
+    if message.authority.mode == "test":
+        _store(session, message, "sandboxed", 0)
+        return Outcome.DISCARD
+    if len(message.suppressed) == len(message.recipients):
+        _store(session, message, "suppressed", 0)
+        return Outcome.DISCARD
     price = message.authority.unit_price
     reservations.reserve(
         session,
@@ -76,11 +121,12 @@ def accept(session: Session, message: Acceptance) -> None:
         price_tier_id=message.authority.price_tier_id,
         now=message.now,
     )
-    key = {"queue_id": message.queue_id, "node": message.node}
-    connection = session.connection()
-    connection.execute(_MESSAGE, _message_row(message) | key | {"cost": price, "status": "queued"})
-    connection.execute(_RECIPIENT, [{**key, **_FRESH, "address": a} for a in message.recipients])
-    connection.execute(_EVENT, [_accepted(message, a) | key for a in message.recipients])
+    if isinstance(counted, Exceeded):
+        _store(session, message, "queued", price)
+        _hold(session, message, counted)
+        return Outcome.HOLD
+    _store(session, message, "queued", price, counted)
+    return Outcome.DELIVER
 
 
 def _still_welcome(session: Session, message: Acceptance) -> None:
@@ -97,18 +143,91 @@ def _still_welcome(session: Session, message: Acceptance) -> None:
         raise DuplicateQueueId(message.queue_id)
 
 
-def _message_row(message: Acceptance) -> dict[str, object]:
+def _is_repeat(session: Session, message: Acceptance, key: str, content: str) -> bool:
+    standing = idempotency.claim(
+        session,
+        account_id=message.authority.account_id,
+        mode=message.authority.mode,
+        key=key,
+        content=content,
+        queue_id=message.queue_id,
+        node=message.node,
+        now=message.now,
+    )
+    if standing is Standing.CONFLICT:
+        raise NotAccepted(replies.idempotency_conflict())
+    if standing is Standing.PENDING:
+        raise NotAccepted(replies.idempotency_pending())
+    return standing is Standing.REPEAT
+
+
+def _count(session: Session, message: Acceptance) -> Exceeded | Counted:
+    """Exceeded is a limit that holds the mail back; others raise NotAccepted."""
+    windows = message.authority.rules.counted()
+    sent_to = len(message.recipients) - len(message.suppressed)
+    if not windows or not sent_to:
+        return []
+    try:
+        return holding.admit(session, windows, _subject(message), sent_to, message.now)
+    except Exceeded as exceeded:
+        raise NotAccepted(limits.reply(exceeded)) from exceeded
+
+
+def _hold(session: Session, message: Acceptance, exceeded: Exceeded) -> None:
+    holding.hold(
+        session,
+        node=message.node,
+        queue_id=message.queue_id,
+        subject=_subject(message),
+        exceeded=exceeded,
+        recipients=len(message.recipients) - len(message.suppressed),
+        now=message.now,
+    )
+
+
+def _subject(message: Acceptance) -> Subject:
+    who = message.authority
+    return Subject(who.account_id, who.credential_id, message.client_ip, test=who.mode == "test")
+
+
+def _store(
+    session: Session, message: Acceptance, status: str, cost: int, counted: Counted | None = None
+) -> None:
+    """The message and its recipients; the suppressed ones have had their end."""
+    key = {"queue_id": message.queue_id, "node": message.node}
+    connection = session.connection()
+    stored = {"cost": cost, "status": status, "counted": counted or None}
+    connection.execute(_MESSAGE, _message_row(message) | key | stored)
+    recipients, events = [], []
+    for address in message.recipients:
+        ended = "suppressed" if address in message.suppressed else status
+        final = None if ended == "queued" else message.now
+        recipients.append(
+            {**key, "address": address, "status": ended, "attempts": 0, "final_at": final}
+        )
+        events.append(_event(message, address, "accepted", None) | key)
+        if final is not None:
+            why = message.suppressed.get(address)
+            events.append(_event(message, address, ended, why) | key)
+    connection.execute(_RECIPIENT, recipients)
+    connection.execute(_EVENT, events)
+
+
+def _message_row(message: Acceptance) -> dict[str, Any]:
     return {
         "account_id": message.authority.account_id,
         "credential_id": message.authority.credential_id,
         "domain_id": message.domain_id,
         "from_address": message.from_address,
         "envelope_sender": message.envelope_sender,
+        "return_path": message.return_path,
         "subject": message.subject[:250],
         "message_id": message.message_id[:250],
         "size": message.size,
         "recipient_count": len(message.recipients),
         "tags": message.tags,
+        "metadata": message.metadata,
+        "mode": message.authority.mode,
         "client_ip": message.client_ip,
         "client_helo": (message.client_helo or "")[:255] or None,
         "tls": (message.tls or "")[:64] or None,
@@ -118,14 +237,15 @@ def _message_row(message: Acceptance) -> dict[str, object]:
     }
 
 
-def _accepted(message: Acceptance, recipient: str) -> dict[str, object]:
+def _event(message: Acceptance, recipient: str, kind: str, reply: str | None) -> dict[str, Any]:
     return {
         "account_id": message.authority.account_id,
         "credential_id": message.authority.credential_id,
         "recipient": recipient,
         "sender": message.from_address,
-        "kind": "accepted",
+        "kind": kind,
         "attempt": 0,
         "at": message.now,
+        "reply": reply,
         "detail": {},
     }

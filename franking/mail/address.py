@@ -4,8 +4,9 @@
 syntax: `a@b.example` or `Name <a@b.example>`.  It refuses what makes two programs see two senders
 ("Composition Kills", USENIX Security 2020): more than one header or mailbox, groups, comments,
 routes, quoted local parts, domain literals, encoded-words or white space in the address, angle
-brackets in the displayed name, control characters, 8-bit text outside SMTPUTF8.  One form of the
-obsolete syntax passes, because everybody sends it: dots in an unquoted name (`J. R. Smith <…>`).
+brackets or another domain's address in the displayed name, control characters, 8-bit text outside
+SMTPUTF8.  One form of the obsolete syntax passes, because everybody sends it: dots in an unquoted
+name (`J. R. Smith <…>`).
 Python's `email` is not used: it guesses, and this must not (CVE-2023-27043).
 Envelope addresses are `franking.mail.envelope`'s.
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from franking.domains.names import to_ascii, to_unicode
 from franking.mail.words import decode_words
@@ -36,6 +37,11 @@ _FOLD = re.compile(rb"\r?\n(?=[ \t]+[^ \t\r\n])")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _ENCODED_WORD = re.compile(r"=\?[^?]*\?[bBqQ]\?")
 _QUOTED_PAIR = re.compile(r"\\(.)")
+# Sloppy (RFC 2047 §5 wants no space within and spaces around it), but with a beginning and an end.
+_CLOSED_WORD = re.compile(r"=\?[!->@-~]*\?[bBqQ]\?[ ->@-~]*\?=")
+_CHARSET = re.compile(r"=\?[^?]*\?")
+_SHOWN_ADDRESS = re.compile(r"@([\w-]+(?:\.[\w-]+)+)")
+_OVERRIDES = "\u202d\u202e"  # they turn text round: `tset.knab@a` is read as `a@bank.test`
 
 
 class AddressError(Invalid):
@@ -48,7 +54,7 @@ class Mailbox:
 
     local: str
     domain: str
-    display: str
+    display: str = ""
 
     @property
     def address(self) -> str:
@@ -64,11 +70,12 @@ def parse_from(values: Sequence[bytes], *, smtputf8: bool) -> Mailbox:
     text = _decoded(_FOLD.sub(b"", values[0]), smtputf8=smtputf8).strip(" \t")
     match = _ADDR_SPEC.fullmatch(text)
     if match is not None:
-        return _mailbox(match[1], match[2], "")
+        return _mailbox(match[1], match[2])
     match = _NAME_ADDR.fullmatch(text)
     if match is None:
         raise AddressError(_diagnosis(text))
-    return _mailbox(match[2], match[3], _display(match[1] or ""))
+    mailbox = _mailbox(match[2], match[3])
+    return replace(mailbox, display=_display(match[1] or "", mailbox.domain))
 
 
 def _decoded(value: bytes, *, smtputf8: bool) -> str:
@@ -89,17 +96,19 @@ def _decoded(value: bytes, *, smtputf8: bool) -> str:
     return text
 
 
-def _mailbox(local: str, domain: str, display: str) -> Mailbox:
+def _mailbox(local: str, domain: str) -> Mailbox:
     if _ENCODED_WORD.search(local):
         raise AddressError("the address itself contains an encoded-word")
     if len(local.encode()) > LONGEST_LOCAL:
         raise AddressError(f"the part before the @ is longer than {LONGEST_LOCAL} octets")
     if any(unicodedata.category(c)[0] in "CZ" for c in local):
         raise AddressError("the part before the @ contains an invisible character")
+    if "@" in unicodedata.normalize("NFKC", local):
+        raise AddressError("the part before the @ contains a character that is read as another @")
     ascii_domain = _domain(domain)
     if len(local.encode()) + 1 + len(ascii_domain) > LONGEST_ADDRESS:
         raise AddressError(f"the address is longer than {LONGEST_ADDRESS} octets")
-    return Mailbox(local, ascii_domain, display)
+    return Mailbox(local, ascii_domain)
 
 
 def _domain(domain: str) -> str:
@@ -113,18 +122,50 @@ def _domain(domain: str) -> str:
     return name
 
 
-def _display(phrase: str) -> str:
+def _display(phrase: str, domain: str) -> str:
     """The name as a reader sees it; raises AddressError when it could pass for an address."""
-    words = [
+    words = " ".join(
         _QUOTED_PAIR.sub(r"\1", word[1:-1]) if word.startswith('"') else word
         for word in re.findall(_WORD, phrase)
-    ]
-    shown = decode_words(" ".join(words))
-    if "<" in shown or ">" in shown:
-        raise AddressError("the name before the address contains an angle bracket")
-    if any(unicodedata.category(c) in ("Cc", "Zl", "Zp") for c in shown if c != "\t"):
-        raise AddressError("the name before the address contains an encoded control character")
+    )
+    rest = _CLOSED_WORD.sub(" ", words)
+    if "=?" in rest or "?=" in rest:
+        # Some programs decode on to the end of the header, and the address is gone.
+        raise AddressError("the name before the address contains a broken encoded-word")
+    shown = decode_words(words)
+    # Readers take a character set that they do not know for one that they do.
+    for text in (shown, decode_words(_CHARSET.sub("=?utf-8?", words))):
+        if "<" in text or ">" in text:
+            raise AddressError("the name before the address contains an angle bracket")
+        if any(_breaks(c) for c in text if c != "\t"):
+            raise AddressError("the name before the address contains an encoded control character")
+        _check_shown_domains(text, domain)
     return shown
+
+
+def _breaks(character: str) -> bool:
+    return character in _OVERRIDES or unicodedata.category(character) in ("Cc", "Zl", "Zp")
+
+
+def _check_shown_domains(text: str, domain: str) -> None:
+    """Many programs show the name alone, and `"ceo@bank.example" <me@shop.example>` is the bank's.
+
+    An address in the name must be of the author's own domain, or of a parent of that.
+    """
+    plain = unicodedata.normalize("NFKC", text).replace("\u3002", ".")
+    visible = "".join(c for c in plain if unicodedata.category(c) not in ("Cf", "Mn"))
+    for found in _SHOWN_ADDRESS.findall(visible.lower()):
+        if not f".{domain}".endswith(f".{_ascii(found)}"):
+            raise AddressError(
+                "the name before the address shows an address of another domain; leave it out"
+            )
+
+
+def _ascii(domain: str) -> str:
+    try:
+        return to_ascii(domain)
+    except Invalid:
+        return domain
 
 
 def _diagnosis(text: str) -> str:

@@ -65,11 +65,25 @@ def record(session: Session, node: str, attempts: Sequence[Attempt]) -> int:
 
 def record_expired(session: Session, node: str, expired: Iterable[tuple[str, datetime]]) -> int:
     """The queue manager gave up; its log line names no recipients, so: all that had no end yet."""
-    when = dict(expired)
+    return _end_all(session, node, dict(expired), "4.4.7", "delivery time expired")
+
+
+def record_removed(session: Session, node: str, removed: Iterable[tuple[str, datetime]]) -> int:
+    """An operator deleted these queue files: no delivery is tried any more (`leave_hold` first).
+
+    The money stays captured, because Postfix had taken the message (docs/decisions/0003); giving
+    it back is for the operator who deleted it.
+    """
+    return _end_all(session, node, dict(removed), None, "removed from the queue by the operator")
+
+
+def _end_all(
+    session: Session, node: str, when: Mapping[str, datetime], code: str | None, reply: str
+) -> int:
     states = _load(session, node, set(when))
     attempts = [
-        Attempt(queue_id, recipient.address, "expired", when[queue_id], enhanced_code="4.4.7",
-                reply="delivery time expired")
+        Attempt(queue_id, recipient.address, "expired", when[queue_id],
+                enhanced_code=code, reply=reply)
         for queue_id, state in states.items()
         for recipient in state.recipients.values()
         if recipient.final_at is None
@@ -78,7 +92,10 @@ def record_expired(session: Session, node: str, expired: Iterable[tuple[str, dat
 
 
 def record_voided(session: Session, node: str, reasons: Mapping[str, str], at: datetime) -> int:
-    """Postfix did not keep these queue files after all: nothing was sent, nothing is charged."""
+    """Postfix did not keep these queue files after all: nothing was sent, nothing is charged.
+
+    `franking.mail.transitions.give_up` comes first, then the money.
+    """
     states = _load(session, node, set(reasons))
     rows = []
     for queue_id, state in states.items():
@@ -264,9 +281,13 @@ _MOVE_MESSAGE = (
 
 
 def summarise(statuses: Iterable[str]) -> str:
-    """A message's state from its recipients': what is still open wins, then what all share."""
+    """A message's state from its recipients': what is still open wins, then what all share.
+
+    A suppressed recipient was never written to, so it says nothing about the others.
+    """
     kinds = set(statuses)
-    for open_state in ("deferred", "queued"):
+    kinds = kinds - {"suppressed"} or kinds
+    for open_state in ("deferred", "queued", "held"):
         if open_state in kinds:
             return open_state
     return kinds.pop() if len(kinds) == 1 else "partial"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from sqlalchemy import ColumnElement, Select, String, and_, cast, func, or_, sel
 from sqlalchemy.orm import Session
 
 from franking.accounts.models import Account, Credential
-from franking.mail.models import Event, Message, Recipient
+from franking.mail.models import Event, Message, MessageAlias, Recipient
 from franking.reasons import Invalid, NotFound
 
 
@@ -44,8 +45,16 @@ class Page:
 
 
 def get(session: Session, account: Account, queue_id: str) -> Message:
-    """A queue ID is unique on its node; should two nodes share one, the newer message wins."""
-    return _newest(session, queue_id, Message.account_id == account.id)
+    """A queue ID is unique on its node; should two nodes share one, the newer message wins.
+
+    The ID that a repeat with the same idempotency key was answered with leads to the first one.
+    """
+    first = session.scalar(
+        select(MessageAlias.first_queue_id).where(
+            MessageAlias.queue_id == queue_id, MessageAlias.account_id == account.id
+        )
+    )
+    return _newest(session, first or queue_id, Message.account_id == account.id)
 
 
 def find(session: Session, queue_id: str) -> Message:
@@ -54,15 +63,11 @@ def find(session: Session, queue_id: str) -> Message:
 
 
 def _newest(session: Session, queue_id: str, *conditions: ColumnElement[bool]) -> Message:
-    message = session.scalar(
-        select(Message)
-        .where(Message.queue_id == queue_id, *conditions)
-        .order_by(Message.accepted_at.desc())
-        .limit(1)
-    )
-    if message is None:
+    # Not ordered by the database: SQLite would then go through the account's messages by date.
+    found = session.scalars(select(Message).where(Message.queue_id == queue_id, *conditions)).all()
+    if not found:
         raise NotFound(f"there is no message {queue_id!r}")
-    return message
+    return max(found, key=lambda message: message.accepted_at)
 
 
 def recipients(session: Session, message: Message) -> Sequence[Recipient]:
@@ -148,7 +153,7 @@ def _has_recipient(address: str) -> ColumnElement[bool]:
 
 
 def _json_item(tag: str) -> str:
-    escaped = tag.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    escaped = json.dumps(tag)[1:-1].replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f'%"{escaped}"%'
 
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import email
+import email.policy
 import re
+from email.errors import HeaderParseError
+from email.header import decode_header
+from email.utils import getaddresses
 from pathlib import Path
 
 import pytest
@@ -97,6 +102,34 @@ def test_whatever_passes_has_one_address_and_it_is_that_one(value: bytes, smtput
     assert bare.count(b"@") == 1
     assert bare.count(b"<") == bare.count(b">") <= 1
     assert mailbox.local.encode() + b"@" in bare
+
+
+TRICKS = st.lists(
+    st.sampled_from(
+        [b"a", b"@", b"<", b">", b'"', b"\\", b"(", b")", b",", b":", b";", b" ", b"\t", b"\r\n ",
+         b".", b"=", b"?", b"_", b"=?utf-8?q?", b"=?utf-8?b?", b"?=", b"=40bank.example", b"=3C",
+         b"YUBiYW5rLmV4YW1wbGU=", b"=?utf-8?q?a=40bank=2Eexample?=", b"*en", b"a@bank.example",
+         b"=?us-ascii?b?YUBiYW5rLmV4YW1wbGU=?=", b"a@example.com", b"<a@example.com>"]
+    ),
+    max_size=9,
+).map(b"".join)  # fmt: skip
+
+
+@given(TRICKS, st.sampled_from([b"", b"<a@example.com>", b" <a@example.com>"]))
+def test_who_guesses_sees_the_same_author(value: bytes, end: bytes) -> None:
+    """Python's two parsers see our author or fail; neither sees the bank."""
+    try:
+        mailbox = parse_from([b" " + value + end], smtputf8=False)
+    except AddressError:
+        return
+    text = b"From: " + value + end + b"\r\n\r\n"
+    for policy in (email.policy.compat32, email.policy.default):
+        with contextlib.suppress(AttributeError, TypeError, IndexError, HeaderParseError):
+            seen = str(email.message_from_bytes(text, policy=policy)["From"])
+            assert {address for _, address in getaddresses([seen])} <= {"", mailbox.address}
+            parts = (part for part, _ in decode_header(seen))
+            shown = "".join(p if isinstance(p, str) else p.decode("latin-1") for p in parts)
+            assert mailbox.domain == "bank.example" or "@bank.example" not in shown
 
 
 @given(st.binary(max_size=200), st.booleans())

@@ -222,6 +222,8 @@ def test_a_broken_cursor_is_a_clear_error(database: Database, username: str, cur
         (["deferred", "queued"], "deferred"),
         (["delivered", "bounced"], "partial"),
         (["bounced", "bounced"], "bounced"),
+        (["suppressed", "delivered"], "delivered"),
+        (["suppressed", "suppressed"], "suppressed"),
     ],
 )
 def test_summary(states: list[str], summary: str) -> None:

@@ -1,0 +1,46 @@
+"""Envelope senders of our own: `bounce+<token>@<bounce domain>`, one for each message.
+
+The token is the queue ID and a MAC over it, so that a forged report about a message is known for
+one.  Base 32 in lower case: some servers change the case of an address, and queue IDs have both.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+
+START = "bounce+"
+_MAC = 16  # characters of base 32: 80 bits
+
+
+class ReturnPaths:
+    def __init__(self, master_key: bytes, domain: str) -> None:
+        """`domain` in A-labels."""
+        self.domain = domain
+        self._key = hmac.digest(master_key, b"return path", hashlib.sha256)
+
+    def address(self, queue_id: str) -> str:
+        """The envelope sender of this message."""
+        return f"{START}{_base32(queue_id.encode())}-{self._mac(queue_id)}@{self.domain}"
+
+    def queue_id(self, address: str) -> str | None:
+        """The message that this is the return path of; None when we never made it."""
+        local, _, domain = address.lower().rpartition("@")
+        encoded, dash, mac = local.removeprefix(START).partition("-")
+        if domain != self.domain or not local.startswith(START) or not dash:
+            return None
+        try:
+            padded = encoded.upper() + "=" * (-len(encoded) % 8)
+            queue_id = base64.b32decode(padded).decode("ascii")
+        except ValueError:
+            return None
+        genuine = hmac.compare_digest(mac.encode(), self._mac(queue_id).encode())
+        return queue_id if genuine else None
+
+    def _mac(self, queue_id: str) -> str:
+        return _base32(hmac.digest(self._key, queue_id.encode(), hashlib.sha256))[:_MAC]
+
+
+def _base32(data: bytes) -> str:
+    return base64.b32encode(data).decode().rstrip("=").lower()
