@@ -19,6 +19,7 @@ from franking.db import Database, utcnow
 from franking.mail.models import LogPosition
 from franking.money import ledger
 from franking.money.models import Reservation
+from franking.nodes.models import Node
 from franking.settings import Settings, SettingsError
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -48,6 +49,7 @@ def examine(settings: Settings) -> list[Finding]:
         ("milterd", lambda: milter_socket(settings)),
         ("postfix", lambda: postfix(settings)),
         ("maillog worker", lambda: follower(database, settings)),
+        ("housekeeping", lambda: housekeeping(database, settings)),
     ]
     return [_guarded(name, check) for name, check in checks]
 
@@ -170,3 +172,20 @@ def follower(database: Database, settings: Settings) -> Finding:
     if behind > 1 << 20:
         return Finding("maillog worker", WARN, f"{behind} bytes behind", "is it running?")
     return Finding("maillog worker", OK, f"{behind} bytes behind")
+
+
+def housekeeping(database: Database, settings: Settings) -> Finding:
+    """Has this node reported lately, and does it take mail?"""
+    with database.session() as session:
+        node = session.get(Node, settings.node)
+    if node is None or node.reported_at is None:
+        return Finding("housekeeping", FAIL, "never ran", "start franking-worker housekeeping")
+    age = (utcnow() - node.reported_at).total_seconds()
+    if age > 60 + settings.housekeeping.every:
+        detail = f"last report {age:.0f} s ago"
+        return Finding("housekeeping", FAIL, detail, "is franking-worker housekeeping running?")
+    if node.overload is not None:
+        return Finding("housekeeping", WARN, f"overload: {node.overload}", "no new mail is taken")
+    if node.state == "draining":
+        return Finding("housekeeping", WARN, "this node is draining", "franking node resume")
+    return Finding("housekeeping", OK, f"{node.queued} messages in the queue")

@@ -12,7 +12,19 @@ import click
 
 import franking
 from franking import settings as settings_module
-from franking.cli import accounts, credentials, doctor, domains, init, messages, money, plans
+from franking.cli import (
+    accounts,
+    credentials,
+    doctor,
+    domains,
+    init,
+    messages,
+    money,
+    nodes,
+    plans,
+    postfix,
+    suppressions,
+)
 from franking.cli.context import Context
 
 
@@ -33,5 +45,17 @@ def main(ctx: click.Context, file: Path | None) -> None:
         raise click.ClickException(str(error)) from error
 
 
-for module in (init, accounts, credentials, domains, money, plans, messages, doctor):
+for module in (
+    init,
+    accounts,
+    credentials,
+    domains,
+    money,
+    plans,
+    messages,
+    doctor,
+    nodes,
+    postfix,
+    suppressions,
+):
     module.register(main)

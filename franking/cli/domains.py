@@ -34,6 +34,7 @@ def describe(row: Domain, records: list[Record] | None = None) -> dict[str, Any]
         "status": "verified" if row.verified_at else "pending",
         "verified_at": row.verified_at,
         "verified_by": row.verified_by,
+        "subdomains": row.allow_subdomains,
     }
     if records is not None:
         data["records"] = [vars(record) for record in records]
@@ -114,6 +115,27 @@ def _mark(context: Context, name: str, account_name: str | None, by: str, as_jso
     emit(data, as_json, lambda: f"{data['domain']} is verified ({by})")
 
 
+@domain.command("subdomains")
+@click.argument("name")
+@click.option("--allow/--refuse", required=True, help="Whether names below NAME may send too.")
+@account_option
+@json_option
+@click.pass_obj
+def subdomains(
+    context: Context, name: str, allow: bool, account_name: str | None, as_json: bool
+) -> None:
+    """Let every name below the domain NAME send, signed with its keys, or no longer."""
+    with context.transaction() as session:
+        account = the_account(session, account_name)
+        row = ownership.allow_subdomains(session, account, name, allow=allow)
+        audit.record(
+            session, account.id, context.actor, "domain.subdomains", domain=row.name, allow=allow
+        )
+        data = describe(row)
+    now = "may send" if allow else "may not send"
+    emit(data, as_json, lambda: f"names below {data['domain']} {now}")
+
+
 @domain.command("list")
 @account_option
 @json_option
@@ -129,8 +151,17 @@ def list_(context: Context, account_name: str | None, as_json: bool) -> None:
         rows,
         as_json,
         lambda: table(
-            ("domain", "status", "verified", "by"),
-            [(r["domain"], r["status"], r["verified_at"], r["verified_by"]) for r in rows],
+            ("domain", "status", "verified", "by", "subdomains"),
+            [
+                (
+                    r["domain"],
+                    r["status"],
+                    r["verified_at"],
+                    r["verified_by"],
+                    "yes" if r["subdomains"] else "no",
+                )
+                for r in rows
+            ],
         ),
     )
 

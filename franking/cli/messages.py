@@ -7,6 +7,7 @@ from typing import Any
 import click
 from sqlalchemy.orm import Session
 
+from franking.accounts import audit
 from franking.accounts.models import Account
 from franking.cli.context import (
     Context,
@@ -16,7 +17,8 @@ from franking.cli.context import (
     table,
     the_account,
 )
-from franking.mail import messages
+from franking.db import utcnow
+from franking.mail import holding, messages
 from franking.mail.models import MESSAGE_STATES, Event, Message
 from franking.money import reservations
 from franking.money.amounts import format_amount
@@ -149,6 +151,28 @@ def list_(
             [(r.queue_id, r.accepted_at, r.status, r.from_address, r.subject) for r in page.rows],
         ),
     )
+
+
+@message.command("release")
+@click.argument("queue_id")
+@click.option("--force", is_flag=True, help="Now, although a limit is exceeded; not counted.")
+@json_option
+@click.pass_obj
+def release(context: Context, queue_id: str, force: bool, as_json: bool) -> None:
+    """Release a held message as soon as its limits have room, before others of its API key."""
+    now = utcnow()
+    with context.transaction() as session:
+        account = session.get_one(Account, messages.find(session, queue_id).account_id)
+        held = (
+            holding.let_go(session, queue_id, now)
+            if force
+            else holding.request_release(session, account, queue_id, now)
+        )
+        action = "message.release_forced" if force else "message.release_requested"
+        audit.record(session, account.id, context.actor, action, queue_id=queue_id)
+        data = {"queue_id": queue_id, "node": held.node, "reason": held.reason, "forced": force}
+    told = "is released" if force else f"goes next; it is held because the {held.reason}"
+    emit(data, as_json, lambda: f"{queue_id} {told}")
 
 
 def register(group: click.Group) -> None:

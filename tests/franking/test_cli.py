@@ -3,50 +3,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from franking.cli import main
-from tests import factories
-
-
-class Cli:
-    def __init__(self, settings: Path) -> None:
-        self._settings = settings
-
-    def run(self, *arguments: str) -> Result:
-        return CliRunner().invoke(main, ["--settings", str(self._settings), *arguments])
-
-    def ok(self, *arguments: str) -> Any:
-        result = self.run(*arguments, "--json")
-        assert result.exit_code == 0, result.output
-        return json.loads(result.stdout)
-
-    def refused(self, *arguments: str) -> str:
-        result = self.run(*arguments)
-        assert result.exit_code in (1, 2), result.output
-        assert "Traceback" not in result.output
-        return result.output
-
-
-@pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    settings = tmp_path / "franking.toml"
-    settings.write_text(
-        f'database_url = "sqlite:///{tmp_path}/f.db"\n'
-        f'master_key = "{factories.MASTER_KEY_BASE64}"\n'
-    )
-    return Cli(settings)
-
-
-@pytest.fixture
-def ready(cli: Cli) -> Cli:
-    cli.ok("init", "--price", "0.002")
-    cli.ok("account", "create", "acme")
-    return cli
+from tests.command_line import Cli
 
 
 def test_before_init_it_says_so(cli: Cli) -> None:
