@@ -1,31 +1,40 @@
 """May it, now?  One policy request, one decision.
 
-At RCPT: is the client logged in, may its credential and account still send, are sender and
-recipient plain addresses (`franking.mail.envelope`), is there money for one message?  The same
-again at DATA, before the content is sent: Postfix accepts RCPT TO:<postmaster> without asking
-anybody (smtpd_check_rcpt() in smtpd/smtpd_check.c), and things change.  Every other stage, and
-every yes, is DUNNO: OK would skip the restrictions behind this one.
+At RCPT: is the client logged in, does this node take mail, may credential and account still send,
+is the connection one too many or used up, are sender and recipient plain addresses
+(`franking.mail.envelope`), is the recipient one too many or suppressed, is a limit reached, is
+there money for one message?  Most of it again at DATA, before the content is sent: Postfix accepts
+RCPT TO:<postmaster> without asking anybody (smtpd_check_rcpt() in smtpd/smtpd_check.c), and things
+change.  Every other stage, and every yes, is DUNNO: OK would skip the restrictions behind this one.
 
-This moves no money and is only an early answer; milterd decides for good at the end of the
-message.  Our own trouble is `Unavailable`: the server then closes the connection, Postfix asks
-again and at last says 451 (`default_action` in postfix/main.cf).
+This moves no money and counts nothing: it is an early answer, and milterd decides for good at the
+end of the message.  Our own trouble is `Unavailable`: the server then closes the connection,
+Postfix asks again and at last says 451 (`default_action` in postfix/main.cf).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
+from franking.accounts import limits
+from franking.accounts.limits import Subject
 from franking.db import Database
-from franking.mail import replies
+from franking.domains.names import to_ascii
+from franking.mail import replies, suppressions
 from franking.mail.authority import Authority, authority
 from franking.mail.envelope import objection
 from franking.mail.replies import Reply
+from franking.reasons import Invalid
 from policyd.authenticate import Unavailable
+from policyd.connections import Connection, Connections
 from policyd.delegation import DUNNO, Request
 from policyd.journal import Refusal
+from policyd.node import NodeState
 
 STAGES = ("RCPT", "DATA")
 DETAILS = {  # an event's own words for Postfix's attributes
@@ -41,48 +50,152 @@ LONGEST_SHOWN = 320  # characters; an address may have 254 octets
 
 @dataclass(frozen=True)
 class Decision:
-    """`reply` None is DUNNO; `refusal` is set when there is an account to show it to."""
+    """`reply` None is DUNNO; `refusal` is set when there is an account to show it to.
+
+    `credential_id` is whose client asked, when that is known.
+    """
 
     reply: Reply | None = None
     refusal: Refusal | None = None
+    credential_id: int | None = None
 
     def action(self, panel_url: str) -> str:
         return DUNNO if self.reply is None else self.reply.line(panel_url)
 
 
-def decide(database: Database, request: Request, now: datetime) -> Decision:
-    """Raises Unavailable."""
-    if request.protocol_state not in STAGES:
-        return Decision()
-    if not request.sasl_username:
-        return Decision(replies.authentication_required())
-    try:
-        with database.session() as session:
-            standing = authority(session, request.sasl_username, now)
-    except SQLAlchemyError as error:
-        raise Unavailable("decide") from error
-    if standing is None:
-        return Decision(replies.credential_revoked())
-    reply = _refused(standing, request)
-    if reply is None:
-        return Decision()
-    return Decision(reply, _refusal(standing, request, reply, now))
+class Decider:
+    """Its `decide` is called by several threads at once."""
+
+    def __init__(self, database: Database, node: NodeState, connections: Connections) -> None:
+        self._database = database
+        self._node = node
+        self._connections = connections
+
+    def decide(self, request: Request, now: datetime) -> Decision:
+        """Raises Unavailable."""
+        if request.protocol_state not in STAGES:
+            return Decision()
+        if not request.sasl_username:
+            return Decision(replies.authentication_required())
+        connection = self._connections.asked(request)
+        try:
+            with self._database.session() as session:
+                standing = authority(session, request.sasl_username, now)
+                if standing is None:
+                    return Decision(replies.credential_revoked())
+                question = _Question(session, request, standing, connection, now)
+                reply = next(self._objections(question), None)
+        except SQLAlchemyError as error:
+            raise Unavailable("decide") from error
+        if reply is None:
+            connection.under_way = True
+        refusal = None if reply is None else _refusal(standing, request, reply, now)
+        return Decision(reply, refusal, standing.credential_id)
+
+    def _objections(self, question: _Question) -> Iterator[Reply]:
+        """The reasons against it; the first is the answer, so later ones are not looked for."""
+        # What is under way may finish on a node that is being drained.
+        if question.is_new and self._node.refuses(question.session):
+            yield replies.relaying_denied()
+        yield from _standing(question.standing)
+        yield from self._connection(question)
+        yield from _addresses(question.request)
+        yield from self._recipients(question)
+        yield from _limits(question)
+        yield from _balance(question.standing)
+
+    def _connection(self, question: _Question) -> Iterator[Reply]:
+        rules, connection = question.standing.rules, question.connection
+        if connection.number > rules.max_messages_per_connection:
+            yield replies.connection_messages()
+        most = rules.max_connections
+        if most is not None and not self._connections.admits(connection, most):
+            yield replies.too_many_connections(most)
+
+    def _recipients(self, question: _Question) -> Iterator[Reply]:
+        request, rules = question.request, question.standing.rules
+        if request.protocol_state != "RCPT":
+            return
+        if rules.suppressed == "reject":
+            yield from _suppressed(question)
+        most = rules.max_recipients
+        if most is not None and not self._connections.takes(
+            question.connection, request.recipient.lower(), most
+        ):
+            yield replies.too_many_recipients(most)
 
 
-def _refused(standing: Authority, request: Request) -> Reply | None:
-    """The first reason against it."""
-    if standing.credential_revoked:
-        return replies.credential_revoked()
+@dataclass(frozen=True)
+class _Question:
+    session: Session
+    request: Request
+    standing: Authority
+    connection: Connection
+    now: datetime
+
+    @property
+    def is_new(self) -> bool:
+        """No recipient of this transaction has passed yet."""
+        return self.request.protocol_state == "RCPT" and not self.connection.under_way
+
+
+def _standing(standing: Authority) -> Iterator[Reply]:
+    if standing.credential_ended:
+        yield replies.credential_revoked()
     if standing.account_status != "active":
-        return replies.account_suspended(standing.suspended_reason)
+        yield replies.account_suspended(standing.suspended_reason)
+
+
+def _addresses(request: Request) -> Iterator[Reply]:
     if request.sender and (why := objection(request.sender)) is not None:
-        return replies.sender_invalid(why)
+        yield replies.sender_invalid(why)
     known = request.recipient or request.protocol_state == "RCPT"  # at DATA if it is the only one
     if known and (why := objection(request.recipient)) is not None:
-        return replies.recipient_invalid(why)
-    if standing.available < standing.unit_price:
-        return replies.insufficient_balance()
-    return None
+        yield replies.recipient_invalid(why)
+
+
+def _suppressed(question: _Question) -> Iterator[Reply]:
+    request, standing = question.request, question.standing
+    found = suppressions.matching(
+        question.session,
+        standing.account_id,
+        [request.recipient.lower()],
+        _domain(request.sender),
+        standing.stream,
+    )
+    for suppressed in found.values():
+        yield replies.recipient_suppressed(suppressed.reason, suppressed.created_at.date())
+
+
+def _domain(sender: str) -> str:
+    """The sending domain as far as it is known before the From header: the envelope sender's."""
+    try:
+        return to_ascii(sender.rpartition("@")[2])
+    except Invalid:
+        return ""
+
+
+def _limits(question: _Question) -> Iterator[Reply]:
+    """Once at the first recipient, and at DATA, each time as for one recipient: Postfix counts
+    repeated and suppressed ones too, and only milterd knows how many get the message."""
+    windows = question.standing.rules.counted()
+    request, standing = question.request, question.standing
+    if not windows or not (question.is_new or request.protocol_state == "DATA"):
+        return
+    subject = Subject(
+        standing.account_id,
+        standing.credential_id,
+        request.client_address,
+        test=standing.mode == "test",
+    )
+    exceeded = limits.exceeded(question.session, windows, subject, question.now)
+    if exceeded is not None:
+        yield limits.reply(exceeded)
+
+
+def _balance(standing: Authority) -> Iterator[Reply]:
+    if standing.mode == "live" and standing.available < standing.unit_price:
+        yield replies.insufficient_balance()
 
 
 def _refusal(standing: Authority, request: Request, reply: Reply, now: datetime) -> Refusal:

@@ -43,6 +43,7 @@ class Request:
     sasl_username: str = ""
     sasl_method: str = ""
     client_address: str = ""
+    client_port: str = ""
     helo_name: str = ""
     encryption_protocol: str = ""
     policy_context: str = ""

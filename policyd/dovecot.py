@@ -16,7 +16,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from franking.mail import replies
@@ -35,7 +35,11 @@ class ProtocolError(Exception):
 
 @dataclass(frozen=True)
 class Login:
-    """Somebody claims to be `username`; printable, without control characters."""
+    """Somebody claims to be `username`; printable, without control characters.
+
+    `secured` is true inside TLS.  `listener` is the name of the port (`franking.listeners`):
+    Postfix's smtpd_sasl_service, which it sends as `service=`; empty when the peer did not say.
+    """
 
     request_id: int
     mechanism: str
@@ -43,6 +47,7 @@ class Login:
     secret: str = field(repr=False)
     client_ip: str | None
     secured: bool
+    listener: str
 
 
 @dataclass
@@ -53,14 +58,28 @@ class _Exchange:
     mechanism: str
     client_ip: str | None
     secured: bool
+    listener: str
     responses: list[bytes] = field(default_factory=list)
 
 
 class Dialogue:
     """One connection of one smtpd process."""
 
-    def __init__(self, *, pid: int, number: int, cookie: str) -> None:
-        """`number` is this connection's; `cookie` is 32 hexadecimal digits, unique to it."""
+    def __init__(
+        self,
+        *,
+        pid: int,
+        number: int,
+        cookie: str,
+        mechanisms: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:
+        """`number` is this connection's; `cookie` is 32 hexadecimal digits, unique to it.
+
+        `mechanisms` are those of each listener, where they are not all of ours: Postfix's filter
+        keeps the others from EHLO's list only, and passes them on when a client tries them
+        (docs/decisions/0009).
+        """
+        self._mechanisms = mechanisms or {}
         self._greeting = (
             "VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nMECH\tLOGIN\tplaintext\n"
             f"SPID\t{pid}\nCUID\t{number}\nCOOKIE\t{cookie}\nDONE\n"
@@ -120,12 +139,23 @@ class Dialogue:
             raise ProtocolError("too many requests at the same time")
         values = dict(word.partition("=")[::2] for word in words[3:])
         mechanism = words[2].upper()
+        listener = values.get("service", "")
+        offered = self._mechanisms.get(listener, tuple(_PROMPTS))
         if mechanism not in _PROMPTS:
             yield _fail(request_id, replies.AUTH_FAILED)
             return
+        if mechanism not in offered:
+            yield _fail(request_id, replies.mechanism_not_offered(offered))
+            return
         if len(self._exchanges) >= MOST_REQUESTS:  # clients that sent `*`: nobody tells us
             del self._exchanges[next(iter(self._exchanges))]
-        exchange = _Exchange(request_id, mechanism, values.get("rip"), "secured" in values)
+        exchange = _Exchange(
+            request_id,
+            mechanism,
+            client_ip=values.get("rip"),
+            secured="secured" in values,
+            listener=listener,
+        )
         self._exchanges[request_id] = exchange
         initial = values.get("resp")
         if initial is None or (initial in ("", "=") and mechanism == "LOGIN"):
@@ -163,6 +193,7 @@ class Dialogue:
             secret,
             exchange.client_ip,
             exchange.secured,
+            exchange.listener,
         )
 
 

@@ -1,13 +1,17 @@
-"""What policyd writes to the database: refusals and last uses, after the answer was given.
+"""What policyd writes to the database: refusals and uses, after the answer was given.
 
 A thread of its own takes them from a bounded queue, as many in one transaction as there are: a
 slow or absent database delays no answer, and what cannot be written is counted in the log and
-dropped.  `refused` and `used` never block and never fail; only the event loop's thread calls them,
-so what they remember needs no lock.
+dropped.  `refused`, `used` and `greeted` never block and never fail; only the event loop's thread
+calls them, so what they remember needs no lock.
 
 Refusals are capped per account and minute: a client in a loop must not fill the database.  Postfix
 asks again when the connection broke before the answer, so the same question (`Refusal.once`) is
 recorded once.
+
+The EHLO name is not in the auth protocol, and the secret is not in the policy protocol: what joins
+them is that a client's RCPT soon follows its AUTH.  Two clients of one credential, at the same
+moment from one address with different secrets, may be taken for each other until their next use.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,7 +28,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from franking import log
-from franking.accounts import credentials
+from franking.accounts import networks, uses
 from franking.db import Database
 from franking.mail import cap, events
 from franking.mail.replies import Reply
@@ -32,7 +37,8 @@ from policyd.memory import Recent
 LONGEST_QUEUE = 2_000
 LARGEST_BATCH = 200
 ATTEMPTS = 2  # each waits up to LOCK_TIMEOUT of franking.db
-TOUCH_SECONDS = 60.0  # between two notes of a credential's last use
+USE_SECONDS = 60.0  # between two notes of the same client's use
+MOST_CLIENTS = 100_000  # remembered for that
 STOP_SECONDS = 5.0
 
 
@@ -53,11 +59,32 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Use:
-    """A credential was used from this address."""
+    """A login from this address with the secret that ends so."""
 
     credential_id: int
     ip: str | None
     at: datetime
+    secret_hint: str
+    listener: str = ""
+
+
+@dataclass(frozen=True)
+class Greeting:
+    """What a logged-in client called itself; `secret_hint` None when its login was long ago."""
+
+    credential_id: int
+    ip: str
+    helo: str
+    at: datetime
+    secret_hint: str | None
+
+
+Entry = Refusal | Use | Greeting
+
+
+def _turn(entry: Entry) -> int:
+    """Rows of credentials are updated in one order by all nodes, so that two cannot deadlock."""
+    return 0 if isinstance(entry, Refusal) else entry.credential_id
 
 
 class Journal:
@@ -66,10 +93,11 @@ class Journal:
     ) -> None:
         self._database = database
         self._node = node
-        self._queue: queue.Queue[Refusal | Use | None] = queue.Queue(LONGEST_QUEUE)
+        self._queue: queue.Queue[Entry | None] = queue.Queue(LONGEST_QUEUE)
         self._cap = cap.PerMinute(cap.REFUSALS, clock)
         self._seen = Recent(size=10_000, seconds=600, clock=clock)
-        self._touched = Recent(size=100_000, seconds=TOUCH_SECONDS, clock=clock)
+        self._noted = Recent(size=MOST_CLIENTS, seconds=USE_SECONDS, clock=clock)
+        self._hints: OrderedDict[tuple[int, str | None], str] = OrderedDict()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
@@ -83,8 +111,20 @@ class Journal:
             self._put(refusal)
 
     def used(self, use: Use) -> None:
-        if self._touched.first(use.credential_id):
+        client = (use.credential_id, use.ip)
+        self._hints[client] = use.secret_hint
+        self._hints.move_to_end(client)
+        if len(self._hints) > MOST_CLIENTS:
+            self._hints.popitem(last=False)
+        if self._noted.first((*client, use.secret_hint)):
             self._put(use)
+
+    def greeted(self, credential_id: int, client_ip: str, helo: str, at: datetime) -> None:
+        """For each RCPT of a logged-in client: sessions may be long, and it is a use too."""
+        client_ip = str(networks.address(client_ip) or client_ip)
+        hint = self._hints.get((credential_id, client_ip))
+        if self._noted.first((credential_id, client_ip, hint, helo)):
+            self._put(Greeting(credential_id, client_ip, helo, at, hint))
 
     def close(self) -> None:
         """Write what is waiting; gives up on a database that does not answer."""
@@ -96,7 +136,7 @@ class Journal:
             return
         self._thread.join(STOP_SECONDS)
 
-    def _put(self, entry: Refusal | Use) -> None:
+    def _put(self, entry: Entry) -> None:
         try:
             self._queue.put_nowait(entry)
         except queue.Full:
@@ -113,11 +153,11 @@ class Journal:
             if entries:
                 self._write(entries)
 
-    def _write(self, entries: Sequence[Refusal | Use]) -> None:
+    def _write(self, entries: Sequence[Entry]) -> None:
         for _ in range(ATTEMPTS):
             try:
                 with self._database.transaction() as session:
-                    for entry in entries:
+                    for entry in sorted(entries, key=_turn):
                         self._record(session, entry)
                 return
             except SQLAlchemyError as error:
@@ -128,9 +168,26 @@ class Journal:
                 log.unexpected("journal", error)
         log.journal_dropped(len(entries), type(trouble).__name__)
 
-    def _record(self, session: Session, entry: Refusal | Use) -> None:
+    def _record(self, session: Session, entry: Entry) -> None:
         if isinstance(entry, Use):
-            credentials.touch(session, entry.credential_id, entry.ip, entry.at)
+            uses.logged_in(
+                session,
+                entry.credential_id,
+                secret_hint=entry.secret_hint,
+                client_ip=entry.ip,
+                listener=entry.listener,
+                at=entry.at,
+            )
+            return
+        if isinstance(entry, Greeting):
+            uses.greeted(
+                session,
+                entry.credential_id,
+                secret_hint=entry.secret_hint,
+                client_ip=entry.ip,
+                helo=entry.helo,
+                at=entry.at,
+            )
             return
         events.record_refusal(
             session,

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from sqlalchemy.orm import Session
+
 from franking.accounts import credentials
-from franking.db import Database
+from franking.accounts.credentials import Created, Options
+from franking.accounts.models import Account
+from franking.db import Database, utcnow
 from tests import factories
+
+DAY = timedelta(days=1)
+OFFICE = ("192.0.2.0/24",)
 
 
 def populate(database: Database) -> dict[str, str]:
-    """`user` has money, `poor` has none, `suspended` and `revoked` are; each has a `_secret`."""
+    """`user` has money, `poor` has none, `suspended` and `revoked` are; each has a `_secret`.
+
+    `office` may log in from 192.0.2.0/24 only, `printer` from there in clear text too; `expired`
+    is; of `rotated` and `rotating`, whose overlap runs, there is an `_old_secret`.
+    """
     with database.transaction() as session:
         plan = factories.plan(session)
+        user = factories.funded(session, "user", on=plan)
         made = {
-            "user": factories.credential(session, factories.funded(session, "user", on=plan)),
+            "user": factories.credential(session, user),
             "poor": factories.credential(session, factories.account(session, "poor", on=plan)),
         }
         for name in ("suspended", "revoked"):
@@ -22,6 +36,32 @@ def populate(database: Database) -> dict[str, str]:
                 factories.suspend(session, owner)
             else:
                 credentials.revoke(session, owner, made[name].credential.username)
+        made |= _restricted(session, user)
+        old = {name: factories.credential(session, user) for name in ("rotated", "rotating")}
+        for name, overlap in (("rotated", timedelta()), ("rotating", DAY)):
+            username = old[name].credential.username
+            made[name] = credentials.rotate(session, user, username, overlap=overlap, longest=DAY)
         names = {name: created.credential.username for name, created in made.items()}
         secrets = {f"{name}_secret": created.secret for name, created in made.items()}
-    return {**names, **secrets, "secret": secrets["user_secret"]}
+        old_secrets = {f"{name}_old_secret": created.secret for name, created in old.items()}
+    return {**names, **secrets, **old_secrets, "secret": secrets["user_secret"]}
+
+
+def _restricted(session: Session, owner: Account) -> dict[str, Created]:
+    yesterday = utcnow() - DAY
+    options = {
+        "office": Options(source_networks=OFFICE),
+        "printer": Options(source_networks=OFFICE, allow_plaintext=True),
+        "expired": Options(expires_at=yesterday),
+    }
+    return {
+        name: credentials.create(
+            session,
+            owner,
+            name,
+            prefix=factories.PREFIX,
+            options=option,
+            now=yesterday - DAY,
+        )
+        for name, option in options.items()
+    }

@@ -9,8 +9,10 @@ import pytest
 
 from franking.db import Base, Database, utcnow
 from policyd.authenticate import Unavailable
-from policyd.decide import Decision, decide
+from policyd.connections import Connections
+from policyd.decide import Decider, Decision
 from policyd.delegation import Request
+from policyd.node import NodeState
 
 PANEL = "https://panel.example.net"
 RCPT = Request(
@@ -28,9 +30,14 @@ RCPT = Request(
 )
 
 
+def decide(database: Database, request: Request, now: datetime) -> Decision:
+    return Decider(database, NodeState("n1"), Connections()).decide(request, now)
+
+
 def test_yes_is_dunno(database: Database, people: dict[str, str]) -> None:
     decision = decide(database, replace(RCPT, sasl_username=people["user"]), utcnow())
-    assert decision == Decision() and decision.action(PANEL) == "DUNNO"
+    assert (decision.reply, decision.refusal) == (None, None)
+    assert decision.action(PANEL) == "DUNNO"
 
 
 def test_a_refusal_says_all_that_is_known(database: Database, people: dict[str, str]) -> None:

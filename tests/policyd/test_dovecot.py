@@ -35,7 +35,7 @@ def response(*parts: bytes) -> bytes:
 
 
 HELLO = b"VERSION\t1\t0\nCPID\t4711\n"
-PLAIN = b"AUTH\t1\tPLAIN\tservice=smtp\tnologin\tlip=192.0.2.1\trip=192.0.2.7\tsecured"
+PLAIN = b"AUTH\t1\tPLAIN\tservice=submission\tnologin\tlip=192.0.2.1\trip=192.0.2.7\tsecured"
 INITIAL = PLAIN + b"\tresp=" + response(b"", b"ann", b"pass") + b"\n"
 LOGIN = (
     b"AUTH\t7\tLOGIN\tservice=smtp\trip=192.0.2.7\n"
@@ -53,8 +53,28 @@ STREAMS = [
 
 
 def test_a_login_carries_what_postfix_tells() -> None:
-    assert hear(HELLO + INITIAL) == [Login(1, "PLAIN", "ann", "pass", "192.0.2.7", True)]
-    assert hear(HELLO + LOGIN)[-1] == Login(7, "LOGIN", "ännchen", "pass", "192.0.2.7", False)
+    assert hear(HELLO + INITIAL) == [
+        Login(1, "PLAIN", "ann", "pass", "192.0.2.7", secured=True, listener="submission")
+    ]
+    assert hear(HELLO + LOGIN)[-1] == Login(
+        7, "LOGIN", "ännchen", "pass", "192.0.2.7", secured=False, listener="smtp"
+    )
+
+
+def test_a_peer_that_names_no_listener_is_on_none() -> None:
+    [login] = hear(HELLO + INITIAL.replace(b"service=submission\t", b""))
+    assert isinstance(login, Login)
+    assert login.listener == ""
+
+
+def test_a_mechanism_that_the_listener_does_not_offer_gets_no_prompt() -> None:
+    ours = Dialogue(pid=1, number=2, cookie="c" * 32, mechanisms={"smtp": ("PLAIN",)})
+    on_smtp = b"AUTH\t7\tLOGIN\tservice=smtp\n"
+    assert list(ours.receive(HELLO + on_smtp)) == [
+        b"FAIL\t7\treason=this port takes AUTH PLAIN only\n"
+    ]
+    [prompt] = ours.receive(on_smtp.replace(b"7", b"8").replace(b"smtp", b"submission"))
+    assert prompt == b"CONT\t8\tVXNlcm5hbWU6\n"
 
 
 def test_a_secret_is_not_shown() -> None:

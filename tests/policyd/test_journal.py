@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from franking import log
+from franking.accounts import credentials
 from franking.accounts.models import Credential
 from franking.db import Base, Database, utcnow
 from franking.mail import cap, replies
@@ -75,18 +76,77 @@ def test_a_client_in_a_loop_does_not_fill_the_database(
     assert told == [(refusal.account_id, 40)]
 
 
-def test_last_use_once_a_minute(database: Database, refusal: Refusal) -> None:
-    time = 0.0
-    journal = Journal(database, "n1", clock=lambda: time)
-    start = utcnow()
-    for time in (0.0, 59.0, 60.0, 61.0):  # the clock reads it
-        at = start + timedelta(seconds=time)
-        journal.used(Use(refusal.credential_id, f"192.0.2.{time:.0f}", at))
-    journal.close()
+def use(refusal: Refusal, second: float, hint: str = "aaaa", ip: str = "192.0.2.7") -> Use:
+    at = refusal.at + timedelta(seconds=second)
+    return Use(refusal.credential_id, ip, at, secret_hint=hint, listener="submission")
+
+
+def clients(database: Database, refusal: Refusal) -> dict[str, tuple[str | None, timedelta]]:
+    """hint → what it called itself, and how long after the start it was used last."""
     with database.session() as session:
         credential = session.get_one(Credential, refusal.credential_id)
-    assert credential.last_used_ip == "192.0.2.60"
-    assert credential.last_used_at == start + timedelta(seconds=60)
+        return {
+            row.secret_hint: (row.client_helo, row.last_used_at - refusal.at)
+            for row in credentials.uses(session, credential)
+        }
+
+
+def test_a_client_is_noted_once_a_minute(database: Database, refusal: Refusal) -> None:
+    time = 0.0
+    journal = Journal(database, "n1", clock=lambda: time)
+    for time in (0.0, 59.0, 60.0, 61.0):  # the clock reads it
+        journal.used(use(refusal, time))
+    time = 62.0
+    journal.used(use(refusal, time, hint="bbbb"))
+    journal.close()
+    assert clients(database, refusal) == {
+        "aaaa": (None, timedelta(seconds=60)),
+        "bbbb": (None, timedelta(seconds=62)),
+    }
+
+
+def test_the_ehlo_name_joins_the_login_before_it(database: Database, refusal: Refusal) -> None:
+    time = 0.0
+    journal = Journal(database, "n1", clock=lambda: time)
+
+    def greeted(helo: str) -> None:
+        at = refusal.at + timedelta(seconds=time)
+        journal.greeted(refusal.credential_id, "::ffff:192.0.2.7", helo, at)
+
+    for time, hint, helo in (
+        (1.0, "aaaa", "old.example"),
+        (2.0, "bbbb", "new.example"),
+        (3.0, "aaaa", "old.example"),  # not noted again, and yet not taken for the newer one
+        (63.0, "aaaa", "old.example"),
+    ):
+        journal.used(use(refusal, time, hint))
+        greeted(helo)
+    journal.close()
+    assert clients(database, refusal) == {
+        "aaaa": ("old.example", timedelta(seconds=63)),
+        "bbbb": ("new.example", timedelta(seconds=2)),
+    }
+    with database.session() as session:
+        credential = session.get_one(Credential, refusal.credential_id)
+    assert credential.last_used_helo == "old.example"
+
+
+def test_a_session_from_before_the_start_is_the_newest_clients(
+    database: Database, refusal: Refusal
+) -> None:
+    before = Journal(database, "n1")
+    before.used(use(refusal, 0, "aaaa"))
+    before.used(use(refusal, 1, "bbbb"))
+    before.close()
+    after = Journal(database, "n1")
+    at = refusal.at + timedelta(seconds=9)
+    after.greeted(refusal.credential_id, "192.0.2.7", "pool.example", at)
+    after.greeted(refusal.credential_id, "192.0.2.8", "pool.example", at)
+    after.close()
+    assert clients(database, refusal) == {
+        "aaaa": (None, timedelta(seconds=0)),
+        "bbbb": ("pool.example", timedelta(seconds=9)),
+    }
 
 
 def test_trouble_is_logged_and_the_next_entry_is_written(
@@ -110,6 +170,6 @@ def test_a_stuck_database_delays_nobody_and_the_queue_is_bounded(
     monkeypatch.setattr(log, "journal_dropped", lambda *values: told.append(values))
     with database.transaction():  # holds the only write lock
         for number in range(module.LONGEST_QUEUE + module.LARGEST_BATCH + 50):
-            journal.used(Use(1_000 + number, None, refusal.at))
+            journal.used(Use(1_000 + number, None, refusal.at, "aaaa"))
     journal.close()
     assert len(told) >= 50

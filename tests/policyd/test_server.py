@@ -34,7 +34,8 @@ async def connect(sockets: Path, name: str = "auth") -> Connection:
 
 async def login(connection: Connection, username: str, secret: str, number: int = 1) -> bytes:
     response = base64.b64encode(f"\0{username}\0{secret}".encode()).decode()
-    connection[1].write(f"AUTH\t{number}\tPLAIN\trip=192.0.2.7\tresp={response}\n".encode())
+    facts = "service=submission\trip=192.0.2.7\tsecured"
+    connection[1].write(f"AUTH\t{number}\tPLAIN\t{facts}\tresp={response}\n".encode())
     return await dialog.said(connection[0].readline())
 
 
