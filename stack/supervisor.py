@@ -60,6 +60,7 @@ def processes(instance: Instance) -> list[Watched]:
         Watched("policyd", ["env", *policyd]),
         Watched("milterd", ["env", *milterd]),
         Watched("worker", [f"{binaries}/franking-worker", "maillog"]),
+        Watched("housekeeping", [f"{binaries}/franking-worker", "housekeeping"]),
         Watched("webpanel", webpanel),
         Watched("postfix", postfix.master_command(instance.postfix)),
     ]

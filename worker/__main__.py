@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable
 from threading import Event
+from typing import Protocol
 
 import click
 
@@ -21,13 +23,29 @@ def maillog() -> None:
     """Settle money and record events from Postfix's log."""
     from worker.maillog.service import Service  # noqa: PLC0415 (each command loads its own)
 
+    _run("worker.maillog", Service)
+
+
+@main.command()
+def housekeeping() -> None:
+    """Release held mail, watch this node's queue and load, delete old rows."""
+    from worker.housekeeping.service import Service  # noqa: PLC0415
+
+    _run("worker.housekeeping", Service)
+
+
+class _Service(Protocol):
+    def run(self) -> None: ...
+
+
+def _run(name: str, service: Callable[[settings.Settings, Event], _Service]) -> None:
     try:
         own = settings.load()
     except settings.SettingsError as error:
         sys.exit(str(error))
-    log.configure("worker.maillog", own.log_level)
+    log.configure(name, own.log_level)
     log.started(own.describe())
-    Service(own, _until_told()).run()
+    service(own, _until_told()).run()
     log.stopped()
 
 

@@ -8,12 +8,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import insert, select
 
+from franking.accounts import limits
+from franking.accounts.limits import Subject
 from franking.accounts.models import Account, Credential
+from franking.accounts.rules import parse_window
 from franking.db import Base, Database
 from franking.domains.models import Domain
-from franking.mail import authority
+from franking.mail import authority, holding
 from franking.mail.acceptance import Acceptance, accept
-from franking.mail.models import Event, Message, Recipient
+from franking.mail.models import Event, HeldMessage, Message, Recipient
 from franking.money import ledger
 from franking.money.models import Plan, PriceTier, Reservation
 
@@ -45,6 +48,23 @@ class Books:
             accept(session, message)
         self.accepted.append(queue_id)
 
+    def hold(self, queue_id: str, *recipients: str, at: datetime | None = None) -> None:
+        """Accept it with hold."""
+        now = at or datetime.now(UTC)
+        self.accept(queue_id, *recipients, at=now)
+        with self.database.transaction() as session:
+            holding.hold(
+                session, node=self.node, queue_id=queue_id, subject=Subject(1, 1, None),
+                exceeded=limits.closed(parse_window("1/minute hold"), now),
+                recipients=max(len(recipients), 1), now=now,
+            )  # fmt: skip
+
+    def waiting(self) -> list[str]:
+        """In the hold queue, as far as is known."""
+        with self.database.session() as session:
+            query = select(HeldMessage.queue_id).where(HeldMessage.released_at.is_(None))
+            return list(session.scalars(query.order_by(HeldMessage.held_at)))
+
     def state(self, queue_id: str) -> str | None:
         with self.database.session() as session:
             return session.scalar(select(Reservation.state).where(Reservation.queue_id == queue_id))
@@ -71,7 +91,10 @@ class Books:
 
     def contents(self) -> list[tuple[object, ...]]:
         """All rows that a replay must leave alone."""
-        tables = ("message", "message_recipient", "event", "reservation", "ledger_entry", "balance")
+        tables = (
+            "message", "message_recipient", "event", "held_message", "reservation",
+            "ledger_entry", "balance",
+        )  # fmt: skip
         with self.database.session() as session:
             return [
                 (name, *row)

@@ -59,6 +59,8 @@ class Changes:
     evidence: dict[str, tuple[Settled, str]] = field(default_factory=dict)
     sent: list[Sent] = field(default_factory=list)
     expired: dict[str, datetime] = field(default_factory=dict)
+    released: dict[str, datetime] = field(default_factory=dict)  # from the hold queue
+    removed: dict[str, datetime] = field(default_factory=dict)  # by an operator
     active: dict[str, str] = field(default_factory=dict)  # queue ID: user name of the client
     probes: list[str] = field(default_factory=list)
 
@@ -98,8 +100,18 @@ def _add_committed(changes: Changes, record: PostCommit, recent: Recent) -> None
             changes.sent.append(Sent(queue_id, record, kind, recent.tls(record)))
     elif isinstance(record, Expired):
         changes.expired.setdefault(queue_id, record.at)
+    elif isinstance(record, Operator):
+        _add_operator(changes, queue_id, record)
     elif isinstance(record, Active) and record.queue_id in recent.clients:
         changes.active[record.queue_id] = recent.clients.pop(record.queue_id)
+
+
+def _add_operator(changes: Changes, queue_id: str, record: Operator) -> None:
+    """`requeued` leaves the hold queue too: the message goes on under a new queue ID."""
+    if record.action in {"released from hold", "requeued"}:
+        changes.released.setdefault(queue_id, record.at)
+    elif record.action == "removed":
+        changes.removed.setdefault(queue_id, record.at)
 
 
 def _what(record: PostCommit) -> str:

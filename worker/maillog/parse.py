@@ -72,7 +72,10 @@ OUR_PROBE = re.compile(r"probe ([0-9a-f]{16,64})")
 
 def parse(line: bytes, now: datetime, zone: tzinfo | None = None) -> Record | None:
     """The record of a line without its line feed; `zone` as in `timestamps.instant`."""
-    text = line[:LONGEST].decode("utf-8", "replace").replace("\0", "?")
+    text = line[:LONGEST].decode("utf-8", "replace")
+    if not text.isprintable():
+        # What Postfix does to ASCII's control characters (util/printable.c), for the rest of them.
+        text = "".join(c if c.isprintable() else "?" for c in text)
     header = HEADER.match(text)
     at = instant(header[1], now, zone) if header else None
     if header is None or at is None:

@@ -31,6 +31,7 @@ from franking import log
 from franking.mail import events
 from franking.mail.events import Attempt
 from franking.mail.models import Event, LogPosition, Recipient
+from franking.mail.transitions import give_up, leave_hold, record_released
 from franking.money import reservations
 from franking.money.models import Reservation
 from franking.money.reservations import Settled
@@ -56,10 +57,15 @@ _DEFERRALS = select(_events.queue_id, _events.recipient, _events.at, _events.del
 
 def write(session: Session, node: str, changes: Changes, now: datetime) -> dict[str, str]:
     """Returns mail that nobody paid: queue ID → user name of the client, for an alarm."""
+    if changes.released:
+        record_released(session, node, changes.released, max(changes.released.values()))
+    leave_hold(session, node, changes.removed, now)
     states = settle(session, node, changes.evidence, now)
     events.record(session, node, _attempts(session, node, changes.sent))
     if changes.expired:
         events.record_expired(session, node, changes.expired.items())
+    if changes.removed:
+        events.record_removed(session, node, changes.removed.items())
     return {
         queue_id: username
         for queue_id, username in changes.active.items()
@@ -76,6 +82,7 @@ def settle(
     """
     states = {row[0]: row[1] for row in _about(session, _STATES, node, evidence)}
     still_open = {q: evidence[q] for q, state in states.items() if state == "reserved"}
+    give_up(session, node, [q for q, to in still_open.items() if to[0] == "voided"], now)
     moved = reservations.settle(session, node, still_open, now)
     voided = {q: evidence[q][1] for q in moved if evidence[q][0] == "voided"}
     if voided:

@@ -117,7 +117,8 @@ def test_operators_commands_and_requeued_mail(books: Books) -> None:
     kinds = [(event.kind, event.recipient) for event in books.events(first)]
     assert kinds.count(("expired", "x@refused.test")) == 1
     assert kinds.count(("deferred", "y@refused.test")) == 2
-    assert books.message(deleted) == "deferred"
+    assert books.message(deleted) == "expired"
+    assert books.events(deleted)[-1].reply == "removed from the queue by the operator"
     assert books.recipients(expired) == {"plain@ok.test": "delivered", "x@refused.test": "expired"}
     assert books.recipients(soft)["multi@ok.test"] == "deferred"
     assert books.balance() == (MONEY - PRICE * len(ids), 0)

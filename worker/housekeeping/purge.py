@@ -1,0 +1,65 @@
+"""Deletes rows that nobody asks for any more, a few at a time.
+
+Several nodes may do it at once; on PostgreSQL each skips the rows that another has taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, select, tuple_
+from sqlalchemy.orm import Session
+
+from franking.accounts.limits import UNITS, start_of
+from franking.accounts.models import AuthFailure, CredentialUse, RateCounter
+from franking.db import Database
+from franking.mail.models import IdempotencyKey, MessageAlias
+from franking.settings import Protection
+from franking.tables import Base
+
+BATCH = 500  # rows of one transaction
+MARGIN = timedelta(hours=1)  # other nodes' clocks, and transactions that began before
+IDEMPOTENCY = timedelta(hours=24)
+ALIASES = timedelta(days=180)
+CREDENTIAL_USES = timedelta(days=180)
+
+Model = type[Base]
+
+
+def purge(database: Database, protection: Protection, now: datetime) -> int:
+    """Returns how many rows are gone."""
+    gone = 0
+    for model, condition in _outdated(protection, now):
+        while True:
+            with database.transaction() as session:
+                count = _delete(session, model, condition)
+            gone += count
+            if count < BATCH:
+                break
+    return gone
+
+
+def _outdated(protection: Protection, now: datetime) -> Iterator[tuple[Model, ColumnElement[bool]]]:
+    yield IdempotencyKey, IdempotencyKey.created_at < now - IDEMPOTENCY - MARGIN
+    yield MessageAlias, MessageAlias.at < now - ALIASES - MARGIN
+    for unit in UNITS:
+        over = RateCounter.starts_at < start_of(unit, now - MARGIN)
+        yield RateCounter, over & (RateCounter.unit == unit)
+    forgotten = now - timedelta(seconds=protection.window) - MARGIN
+    yield AuthFailure, AuthFailure.last_at < forgotten
+    yield CredentialUse, CredentialUse.last_used_at < now - CREDENTIAL_USES
+
+
+def _delete(session: Session, model: Model, condition: ColumnElement[bool]) -> int:
+    key = tuple_(*model.__table__.primary_key)
+    batch = select(*model.__table__.primary_key).where(condition).limit(BATCH)
+    old = session.execute(batch.with_for_update(skip_locked=True)).all()
+    if old:
+        session.execute(_by_key(model, key, [tuple(row) for row in old]))
+    return len(old)
+
+
+def _by_key(model: Model, key: Any, rows: list[tuple[Any, ...]]) -> Any:
+    return delete(model).where(key.in_(rows)).execution_options(synchronize_session=False)
