@@ -26,7 +26,7 @@ from stack import (
     supervisor,
 )
 from stack.instance import Instance
-from stack.ports import Ports
+from stack.ports import HOST, Ports
 from stack.settings_file import write_private
 
 
@@ -35,13 +35,14 @@ def start(instance: Instance) -> int:
     instance.ports.check_free()
     instance.demo_file.unlink(missing_ok=True)
     instance.write_files()
-    certificates.ensure(instance.ca_file, instance.chain_file)
+    certificates.ensure(instance.tls)
+    addresses = {name: f"{HOST}:{port}" for name, port in instance.ports.smtp_ports().items()}
     postfix.install(
         instance.postfix,
         instance.spool,
         instance.root / "data",
         instance.site(),
-        {name: f"127.0.0.1:{port}" for name, port in instance.ports.smtp_ports().items()},
+        postfix.render_master(addresses, instance.listeners),
     )
     demo.ensure(instance)
     supervisor.write_configuration(instance)
@@ -57,7 +58,7 @@ def up(instance: Instance, told: dict[str, str]) -> None:
         startup.wait_until_up(instance, circusd)
         facts = demo.description(instance)
         write_private(instance.demo_file, json.dumps(facts, indent=2) + "\n")
-        click.echo(banner.text(facts, **told))
+        click.echo(banner.text(facts, instance.listeners, **told))
         lifetime.reap(circusd, block=True)
         raise StackError(f"circusd ended; see {instance.log / 'circus.log'}")
     except lifetime.Stopped:

@@ -6,15 +6,19 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from franking.listeners import Listeners
 from stack import place
 
 RECIPIENT = "someone@elsewhere.test"
 
 
-def text(facts: dict[str, Any], stop: str) -> str:
+def text(facts: dict[str, Any], listeners: Listeners, stop: str) -> str:
     """`facts` is what demo.json says."""
     smtp = facts["smtp"]
-    ports = smtp["ports"]
+    ports = [
+        f"{smtp['ports'][name]} {'TLS' if listener.tls == 'implicit' else 'STARTTLS'}"
+        for name, listener in listeners.for_submission().items()
+    ]
     return f"""
 Franking is up.
 
@@ -22,8 +26,7 @@ Franking is up.
   Log in    {facts["login"]["email"]}   {facts["login"]["password"]}
 
   SMTP      {smtp["host"]}
-  Ports     {ports["submission"]} STARTTLS   {ports["submissions"]} TLS   \
-{ports["alternate"]} STARTTLS   {ports["smtp"]} as port 25
+  Ports     {"   ".join(ports)}{_inbound(smtp["ports"], listeners)}
   User      {smtp["username"]}
   Secret    {smtp["password"]}
   CA        {facts["ca_file"]}
@@ -36,6 +39,12 @@ It lands in {facts["sink_dir"]}: a sink plays the rest of the Internet; nothing 
 The command line for this instance: {facts["cli"]} --help
 {stop}
 """
+
+
+def _inbound(ports: dict[str, int], listeners: Listeners) -> str:
+    if not listeners.smtp.enabled or listeners.smtp.submission:
+        return ""
+    return f"\n            ({ports['smtp']} plays port 25: for other servers, no submission)"
 
 
 def swaks(facts: dict[str, Any]) -> str:

@@ -1,12 +1,14 @@
 """One stack's directory: where everything is, which ports it uses, its secrets, its settings file.
 
     franking.toml secrets.json franking.db    bin/franking      the CLI, on this instance
-    tls/      CA and certificate              log/              <process>.log, mail.log
+    local.toml  settings of your own          log/              <process>.log, mail.log
+    tls/      CA and certificates
     postfix/  configuration                   run/              circus's files, the lock
     spool/    Postfix's queue                 sink/             delivered messages, one a file
     data/     Postfix's data                  sink.journal      one JSON line per delivery
 
 Everything here outlives a stop, except `demo.json`, which is there exactly while the stack is up.
+`franking.toml` is written at each start; what `local.toml` says is merged into it.
 """
 
 from __future__ import annotations
@@ -15,16 +17,20 @@ import base64
 import json
 import secrets
 import sys
+import tomllib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from stack import StackError
+from franking.listeners import Listeners, site_values
+from franking.settings import SettingsError, load
+from stack import StackError, certificates
 from stack.place import claim
 from stack.ports import HOST, Ports
-from stack.settings_file import toml, write_private
+from stack.settings_file import merged, toml, write_private
 
+BOUNCE_DOMAIN = "bounce.franking.test"
 LONGEST_SOCKET = 103  # characters; sun_path holds 108 with its NUL, macOS 104
 
 
@@ -80,16 +86,20 @@ class Instance:
         return self.root / "sink.journal"
 
     @property
-    def ca_file(self) -> Path:
-        return self.root / "tls/ca.pem"
+    def tls(self) -> Path:
+        return self.root / "tls"
 
     @property
-    def chain_file(self) -> Path:
-        return self.root / "tls/server.pem"
+    def ca_file(self) -> Path:
+        return certificates.ca_file(self.tls)
 
     @property
     def settings_file(self) -> Path:
         return self.root / "franking.toml"
+
+    @property
+    def local_settings_file(self) -> Path:
+        return self.root / "local.toml"
 
     @property
     def demo_file(self) -> Path:
@@ -142,12 +152,31 @@ class Instance:
                 "secure_cookies": False,
             },
             "smtp": {"host": HOST, "ports": self.ports.smtp_ports()},
+            "bounces": {"domain": BOUNCE_DOMAIN},
+            # Everybody is 127.0.0.1 here: one's typing errors must not delay the others.
+            "protection": {"free_failures": 500, "address_failures": 500},
             "maillog": {
                 "path": str(self.mail_log),
                 "queue_directory": str(self.spool),
                 "config_directory": str(self.postfix),
             },
         }
+
+    def _local_settings(self) -> dict[str, Any]:
+        try:
+            return tomllib.loads(self.local_settings_file.read_text())
+        except FileNotFoundError:
+            return {}
+        except tomllib.TOMLDecodeError as error:
+            raise StackError(f"{self.local_settings_file}: {error}") from error
+
+    @cached_property
+    def listeners(self) -> Listeners:
+        """As the settings file has them; raises StackError when it cannot be used."""
+        try:
+            return load(self.settings_file).listeners
+        except SettingsError as error:
+            raise StackError(str(error)) from error
 
     def site(self) -> dict[str, str]:
         """What postfix/README.md calls site.cf."""
@@ -157,20 +186,21 @@ class Instance:
             "site_hostname": "localhost",
             "site_inet_interfaces": HOST,
             "site_inet_protocols": "ipv4",
-            "site_tls_chain_files": str(self.chain_file),
+            "site_tls_chain_files": ", ".join(map(str, certificates.chain_files(self.tls))),
             "site_panel_url": self.panel_url,
             "site_client_connections": "0",  # every client of a test comes from 127.0.0.1
             "site_client_rate": "0",
             "site_relayhost": f"[{HOST}]:{self.ports.sink}",
             "site_smtp_tls_security_level": "may",
+            **site_values(self.listeners),
         }
 
     def write_files(self) -> None:
         """Directories, settings file and CLI wrapper; what is there is kept or replaced."""
-        for path in (self.log, self.sink, self.cli.parent, self.ca_file.parent):
+        for path in (self.log, self.sink, self.cli.parent, self.tls):
             path.mkdir(mode=0o755, exist_ok=True)
         self.socket("milter").parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        write_private(self.settings_file, toml(self.settings()))
+        write_private(self.settings_file, toml(merged(self.settings(), self._local_settings())))
         program = Path(sys.executable).parent / "franking"
         self.cli.write_text(
             f'#!/bin/sh\nFRANKING_SETTINGS="{self.settings_file}" exec "{program}" "$@"\n'

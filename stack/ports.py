@@ -6,6 +6,7 @@ import os
 import socket
 from dataclasses import asdict, dataclass, field
 
+from franking.listeners import SERVICES, ListenerName
 from stack import StackError
 
 HOST = "127.0.0.1"
@@ -35,8 +36,8 @@ class Ports:
             listener.close()
         return cls(*numbers)
 
-    def smtp_ports(self) -> dict[str, int]:
-        return {name: n for name, n in asdict(self).items() if name not in ("panel", "sink")}
+    def smtp_ports(self) -> dict[ListenerName, int]:
+        return {name: getattr(self, name) for name in SERVICES}
 
     def check_free(self) -> None:
         """Raises StackError that names the first port in use and the option that changes it."""

@@ -1,9 +1,9 @@
 """A private Postfix instance from the shipped files in `postfix/`.
 
 `main.cf` is the shipped file with a fragment of `$site_*` values behind it; `master.cf` is the
-shipped file with the names of its inet services replaced by 127.0.0.1:<port>, because a service
-name cannot be a parameter (master(5)).  Nothing else is rewritten: what is tested here is what
-Ansible copies to a production host.
+shipped file without the listeners that are off, and with the names of its inet services replaced
+by 127.0.0.1:<port>, because a service name cannot be a parameter (master(5)).  Nothing else is
+rewritten: what is tested here is what Ansible copies to a production host.
 """
 
 from __future__ import annotations
@@ -16,18 +16,11 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from franking.listeners import SERVICES, ListenerName, Listeners, without_disabled
 from stack import StackError
 
 SHIPPED = Path(__file__).resolve().parent.parent / "postfix"
 MAIL_OWNER = "postfix"
-
-# The first column of each inet service in the shipped master.cf, by the listener's name.
-SERVICES = {
-    "smtp": "smtp",
-    "submission": "submission",
-    "submissions": "submissions",
-    "alternate": "2525",
-}
 
 
 def render_main(site: Mapping[str, str], shipped: Path = SHIPPED) -> str:
@@ -35,24 +28,22 @@ def render_main(site: Mapping[str, str], shipped: Path = SHIPPED) -> str:
     return (shipped / "main.cf").read_text() + "\n\n# site.cf\n" + fragment
 
 
-def render_master(listeners: Mapping[str, str], shipped: Path = SHIPPED) -> str:
-    """`listeners` maps smtp, submission, submissions and alternate to 127.0.0.1:<port>."""
-    text = (shipped / "master.cf").read_text()
-    for listener, service in SERVICES.items():
-        text, count = re.subn(
-            rf"^{service}(?=\s+inet\s)", listeners[listener], text, count=1, flags=re.M
-        )
-        if count != 1:
-            raise StackError(f"{shipped / 'master.cf'} has no inet service {service!r}")
+def render_master(
+    addresses: Mapping[ListenerName, str], listeners: Listeners, shipped: Path = SHIPPED
+) -> str:
+    """`addresses` has 127.0.0.1:<port> for each listener."""
+    try:
+        text = without_disabled((shipped / "master.cf").read_text(), listeners)
+    except ValueError as error:
+        raise StackError(f"{shipped}: {error}") from error
+    for name, _ in listeners.enabled():
+        service = rf"^{SERVICES[name]}(?=\s+inet\s)"
+        text = re.sub(service, addresses[name], text, count=1, flags=re.M)
     return text
 
 
 def install(
-    configuration: Path,
-    queue: Path,
-    data: Path,
-    site: Mapping[str, str],
-    listeners: Mapping[str, str],
+    configuration: Path, queue: Path, data: Path, site: Mapping[str, str], master: str
 ) -> None:
     """Write the configuration and make the directories; raises StackError when it is wrong."""
     for directory in (configuration, queue, data):
@@ -60,7 +51,7 @@ def install(
     shutil.chown(data, MAIL_OWNER)
     own = {"queue_directory": str(queue), "data_directory": str(data)}
     write(configuration / "main.cf", render_main({**own, **site}))
-    write(configuration / "master.cf", render_master(listeners))
+    write(configuration / "master.cf", master)
     check(configuration)
 
 

@@ -46,11 +46,12 @@ def sink(instance: Instance) -> None:
 
 
 def postfix(instance: Instance) -> None:
-    """A greeting on each port."""
+    """A greeting on each port that is open."""
     context = ssl.create_default_context(cafile=str(instance.ca_file))
-    for name, port in instance.ports.smtp_ports().items():
-        connection = _tcp(port)
-        if name == "submissions":
+    ports = instance.ports.smtp_ports()
+    for name, listener in instance.listeners.enabled():
+        connection = _tcp(ports[name])
+        if listener.tls == "implicit":
             connection = context.wrap_socket(connection, server_hostname=HOST)
         with connection:
             _expect(connection, b"220 ")

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -25,6 +25,7 @@ from sqlalchemy import create_engine, text
 
 from franking.accounts import account as accounts
 from franking.accounts import credentials
+from franking.accounts.rules import Rules, stored
 from franking.db import Database
 from franking.domains import ownership
 from franking.money import ledger, pricing
@@ -33,6 +34,7 @@ from stack import StackError, demo, supervisor
 from stack.cluster import Cluster
 from stack.instance import Instance
 from stack.ports import Ports
+from stack.settings_file import toml, write_private
 
 T = TypeVar("T")
 START = 90.0  # seconds
@@ -80,16 +82,27 @@ class RunningStack:
 
     @classmethod
     @contextmanager
-    def started(cls, directory: Path, engine: str = "sqlite") -> Iterator[RunningStack]:
-        """`engine` is sqlite or postgresql; the directory must be traversable for everybody."""
+    def started(
+        cls,
+        directory: Path,
+        engine: str = "sqlite",
+        settings: Mapping[str, Any] | None = None,
+    ) -> Iterator[RunningStack]:
+        """`engine` is sqlite or postgresql; the directory must be traversable for everybody.
+
+        `settings` are those that differ from a stack's own, in the shape of the settings file:
+        `{"listeners": {"alternate": {"enabled": False}}}`.
+        """
         cluster = Cluster.create(directory / "postgresql") if engine == "postgresql" else None
         url = cluster.url if cluster else None
         stack = cls(Instance.at(directory / "var", Ports.free(), url), cluster)
+        write_private(stack.instance.local_settings_file, toml(settings or {}))
         try:
             stack.start()
             yield stack
         finally:
             stack.stop()
+            stack.forget()
             if cluster is not None:
                 cluster.stop("immediate")
 
@@ -116,6 +129,11 @@ class RunningStack:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)
             self._process.wait(60)
+
+    def forget(self) -> None:
+        """Close the test's own connections; what is collected open at exit is a ResourceWarning."""
+        if (database := self.__dict__.pop("database", None)) is not None:
+            database.close()
 
     @property
     def pid(self) -> int:
@@ -156,17 +174,35 @@ class RunningStack:
         )
         return json.loads(done.stdout)
 
-    def sender(self, name: str, *, balance: int = 1_000_000_000) -> Sender:
-        """A new account `name` with a balance in micro-units and the domain `<name>.test`."""
+    def sender(
+        self,
+        name: str,
+        *,
+        balance: int = 1_000_000_000,
+        rules: Rules | None = None,
+        mode: str = "live",
+    ) -> Sender:
+        """A new account `name` with a balance in micro-units and the domain `<name>.test`.
+
+        With `rules`, it is on a plan of its own.
+        """
         with self.database.transaction() as session:
-            account = accounts.create(session, name, plan=pricing.plan_named(session, demo.PLAN))
+            plan = pricing.plan_named(session, demo.PLAN)
+            if rules is not None:
+                plan = pricing.create_plan(
+                    session, name, currency=demo.CURRENCY, unit_price=demo.UNIT_PRICE
+                )
+                plan.rules = stored(rules)
+            account = accounts.create(session, name, plan=plan)
             if balance:
                 ledger.deposit(session, account.id, balance, reference=f"test-{name}")
             domain = ownership.add(
                 session, account, f"{name}.test", master_key=self.settings.master_key_bytes()
             )
             ownership.mark_verified(session, domain, by="assumed")
-            made = credentials.create(session, account, name, prefix=self.settings.brand.prefix)
+            made = credentials.create(
+                session, account, name, prefix=self.settings.brand.prefix, mode=mode
+            )
             return Sender(name, account.id, domain.name, made.credential.username, made.secret)
 
     # --- looking ---------------------------------------------------------------------------

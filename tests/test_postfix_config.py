@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from franking.listeners import SERVICES, Listeners, site_values
 from franking.settings import Settings
 from stack import StackError, postfix
 
-SITE = {
+HOST = {
     "maillog_file": "/var/log/mail.log",
     "site_maillog_prefixes": "/var/log",
     "site_hostname": "relay.example.net",
@@ -26,14 +26,29 @@ SITE = {
     "site_relayhost": "",
     "site_smtp_tls_security_level": "dane",
 }
+SITE = {**HOST, **site_values(Listeners())}
+OTHERS = Listeners.model_validate(
+    {
+        "smtp": {"submission": True, "plaintext_auth": True},
+        "submission": {"mechanisms": ["plain"], "tls": "optional"},
+        "submissions": {"enabled": False},
+        "alternate": {"submission": False},
+    }
+)
+NO_25 = Listeners.model_validate({"smtp": {"enabled": False}})
+
+
+def install(place: Path, listeners: Listeners) -> Path:
+    """What is installed on a production host."""
+    site = {**HOST, **site_values(listeners)}
+    postfix.write(place / "main.cf", postfix.render_main(site))
+    postfix.write(place / "master.cf", postfix.render_master(SERVICES, listeners))
+    return place
 
 
 @pytest.fixture
 def configuration(tmp_path: Path) -> Path:
-    """What is installed on a production host."""
-    postfix.write(tmp_path / "main.cf", postfix.render_main(SITE))
-    shutil.copy(postfix.SHIPPED / "master.cf", tmp_path)
-    return tmp_path
+    return install(tmp_path, Listeners())
 
 
 def postconf(configuration: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -51,8 +66,9 @@ def services(configuration: Path) -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("option", ["-n", "-M", "-P", "-nx"])
-def test_postconf_has_nothing_to_say(configuration: Path, option: str) -> None:
-    assert postconf(configuration, option).stderr == ""
+@pytest.mark.parametrize("listeners", [Listeners(), OTHERS, NO_25], ids=["own", "others", "no-25"])
+def test_postconf_has_nothing_to_say(tmp_path: Path, listeners: Listeners, option: str) -> None:
+    assert postconf(install(tmp_path, listeners), option).stderr == ""
 
 
 def test_a_misspelt_parameter_would_be_noticed(configuration: Path) -> None:
@@ -71,9 +87,11 @@ def test_a_missing_site_value_would_be_noticed(configuration: Path) -> None:
 
 def test_readme_lists_every_site_value() -> None:
     readme = (postfix.SHIPPED / "README.md").read_text()
-    used = set(re.findall(r"\$(site_\w+)", (postfix.SHIPPED / "main.cf").read_text()))
+    files = [(postfix.SHIPPED / name).read_text() for name in ("main.cf", "master.cf")]
+    used = set(re.findall(r"\$(site_\w+)", "\n".join(files)))
     assert used == {name for name in SITE if name.startswith("site_")}
-    assert not [name for name in SITE if f"`{name}`" not in readme]
+    listed = {re.sub(rf"^site_listener_({'|'.join(SERVICES)})_", "…_", name) for name in SITE}
+    assert not [name for name in listed if f"`{name}`" not in readme]
 
 
 @pytest.mark.parametrize(
@@ -111,20 +129,58 @@ def test_postfix_and_milterd_have_the_same_size_limit(configuration: Path) -> No
     assert int(limit) == Settings.model_fields["milterd"].default.max_message_bytes
 
 
-def test_nobody_but_auth_passes_the_relay_restrictions(configuration: Path) -> None:
-    for name in ("smtpd_relay_restrictions", "relay_restrictions_port_25"):
-        words = effective(configuration, name).split(",")
-        assert [word.strip() for word in words if "permit" in word] == ["permit_sasl_authenticated"]
-        assert words[-1].strip() == "reject"
+@pytest.mark.parametrize("inbound", ["yes", "no"])
+def test_nobody_but_auth_passes_the_relay_restrictions(configuration: Path, inbound: str) -> None:
+    done = postconf(configuration, "-o", f"inbound={inbound}", "-hx", "smtpd_relay_restrictions")
+    words = [word.strip() for word in done.stdout.split(",")]
+    assert [word for word in words if "permit" in word] == ["permit_sasl_authenticated"]
+    assert ("reject_unauth_destination" in words) == (inbound == "yes")
+    assert words[-1] == "reject"
 
 
-def test_each_listener_names_itself(configuration: Path) -> None:
-    rows = {row[0]: " ".join(row) for row in services(configuration) if row[1] == "inet"}
-    assert {service: re.search(r"listener=(\w+)", row)[1] for service, row in rows.items()} == {  # type: ignore[index]
-        service: listener for listener, service in postfix.SERVICES.items()
-    }
-    # Only port 25 may relax what main.cf demands.
-    assert [s for s, row in rows.items() if "restrictions" in row or "=may" in row] == ["smtp"]
+def in_force(configuration: Path, service: str) -> dict[str, str]:
+    """What this service's line says, the site's values put in."""
+    found = {}
+    for line in postconf(configuration, "-P").stdout.splitlines():
+        name, _, value = line.partition(" = ")
+        if name.startswith(f"{service}/inet/"):
+            given = effective(configuration, value[1:]) if value.startswith("$") else value
+            found[name.rpartition("/")[2]] = given
+    return found
+
+
+def test_each_listener_says_what_it_offers(tmp_path: Path) -> None:
+    install(tmp_path, OTHERS)
+    clear = {"smtpd_tls_security_level": "may", "smtpd_tls_wrappermode": "no"}
+    assert in_force(tmp_path, "smtp") == {
+        **clear, "listener": "smtp", "inbound": "yes", "smtpd_tls_auth_only": "no",
+        "smtpd_sasl_auth_enable": "yes", "smtpd_sasl_mechanism_filter": "plain, login",
+    }  # fmt: skip
+    assert in_force(tmp_path, "submission") == {
+        **clear, "listener": "submission", "inbound": "no", "smtpd_tls_auth_only": "yes",
+        "smtpd_sasl_auth_enable": "yes", "smtpd_sasl_mechanism_filter": "plain",
+    }  # fmt: skip
+    assert in_force(tmp_path, "2525") == {
+        "smtpd_tls_security_level": "encrypt", "smtpd_tls_wrappermode": "no",
+        "listener": "alternate", "inbound": "yes", "smtpd_tls_auth_only": "yes",
+        "smtpd_sasl_auth_enable": "no", "smtpd_sasl_mechanism_filter": "plain, login",
+    }  # fmt: skip
+    assert in_force(tmp_path, "submissions") == {}
+
+
+def test_only_465_starts_with_tls_and_only_25_takes_no_submission(configuration: Path) -> None:
+    found = {name: in_force(configuration, service) for name, service in SERVICES.items()}
+    assert [n for n, f in found.items() if f["smtpd_tls_wrappermode"] == "yes"] == ["submissions"]
+    assert [n for n, f in found.items() if f["smtpd_tls_security_level"] == "may"] == ["smtp"]
+    assert [n for n, f in found.items() if f["smtpd_sasl_auth_enable"] == "no"] == ["smtp"]
+    assert [n for n, f in found.items() if f["smtpd_tls_auth_only"] == "no"] == []
+    assert {n: f["listener"] for n, f in found.items()} == {n: n for n in SERVICES}
+
+
+def test_policyd_is_told_the_listener(configuration: Path) -> None:
+    for listener in SERVICES:
+        done = postconf(configuration, "-o", f"listener={listener}", "-hx", "smtpd_sasl_service")
+        assert done.stdout.strip() == listener
 
 
 def test_nothing_is_chrooted(configuration: Path) -> None:
@@ -132,9 +188,19 @@ def test_nothing_is_chrooted(configuration: Path) -> None:
 
 
 def test_ports_replace_the_service_names() -> None:
-    listeners = {name: f"127.0.0.1:{port}" for port, name in enumerate(postfix.SERVICES, 10025)}
-    rows = [line for line in postfix.render_master(listeners).splitlines() if " inet " in line]
-    assert [row.split()[0] for row in rows if row[0] != "#"] == list(listeners.values())
+    addresses = {name: f"127.0.0.1:{port}" for port, name in enumerate(SERVICES, 10025)}
+    rows = [
+        line.split()[0]
+        for line in postfix.render_master(addresses, OTHERS).splitlines()
+        if " inet " in line and line[0] != "#"
+    ]
+    assert rows == [address for name, address in addresses.items() if name != "submissions"]
+
+
+def test_a_service_that_is_not_there_is_named(tmp_path: Path) -> None:
+    (tmp_path / "master.cf").write_text("smtp inet n - n - - smtpd\n")
+    with pytest.raises(StackError, match="no inet service 'submission'"):
+        postfix.render_master(SERVICES, Listeners(), tmp_path)
 
 
 def test_the_log_path_is_literal(configuration: Path) -> None:
