@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from flask import Flask
 
+from franking import sealing
 from franking.settings import Settings, load
 from webpanel import (
     access,
@@ -36,6 +37,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask(__name__)
     app.config.update(config.flask_config(chosen))
     app.extensions["franking.settings"] = chosen
+    app.extensions["franking.sealer"] = sealing.for_credentials(chosen)
     database.init_app(app, chosen.database_url)
     extensions.init_app(app)
     access.init_app(app)

@@ -6,9 +6,11 @@ status code (RFC 3463 §3), subject and detail; the class digit was read by whoe
 
 from __future__ import annotations
 
+from franking.mail.auth_reasons import AUTH_REASONS, auth_reason
+from franking.mail.catalogue import CATALOGUE, Entry
 from franking.mail.models import Event
-from franking.mail.replies import CATALOGUE, Entry
 
+LOGIN = "authentication_failed"  # explained reason by reason
 _REMOTE = {
     "1.1": "This address does not exist. Correct it, or remove it from your list.",
     "1.2": "This domain does not take mail. Check its spelling.",
@@ -28,10 +30,16 @@ def explanation(event: Event) -> Entry | None:
     return CATALOGUE.get(str(event.detail.get("reply_key")))
 
 
+def reason(event: Event) -> str | None:
+    """Of a failed login: the key of its reason, where its page says more."""
+    return auth_reason(event.reply or "") if event.detail.get("reply_key") == LOGIN else None
+
+
 def advice(event: Event) -> str:
     entry = explanation(event)
     if entry is not None:
-        return entry.fix
+        key = reason(event)
+        return AUTH_REASONS[key].fix if key else entry.fix
     if event.kind == "rejected":
         return "The reply says what to correct; nothing was charged."
     _, _, detail = (event.enhanced_code or "").partition(".")

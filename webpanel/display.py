@@ -17,6 +17,10 @@ from franking.settings import Settings
 COLOURS = {  # Tabler's names
     "accepted": "azure",
     "queued": "azure",
+    "held": "yellow",
+    "released": "azure",
+    "sandboxed": "azure",
+    "suppressed": "orange",
     "deferred": "yellow",
     "delivered": "green",
     "bounced": "red",

@@ -59,6 +59,7 @@ document.addEventListener("securitypolicyviolation", (event) =>
 class Panel:
     url: str
     seeded: Seeded
+    database: str  # its address
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,7 @@ def panel(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Ite
         settings.write_text(SETTINGS.format(database=address, url=url, secret="s" * 32))
         process = _gunicorn(listener, settings)
         try:
-            yield Panel(url, seeded)
+            yield Panel(url, seeded, address)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=30)

@@ -1,7 +1,8 @@
 """A customer's account as it looks after a morning's work: what the panel's pages are shown with.
 
-Thirty messages in all states, a refusal of each common kind, three credentials of which one is
-revoked.  Everything is written by the functions that write it in production.
+Thirty messages in all states, a refusal of each common kind, credentials of which one is revoked,
+one expired and one being rotated.  Everything is written by the functions that write it in
+production.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from franking.accounts import credentials, users
+from franking.accounts import credentials, users, uses
+from franking.accounts.credentials import Options
 from franking.accounts.models import Account, Credential
+from franking.accounts.rules import Narrowing, parse_window
 from franking.db import utcnow
 from franking.domains.models import Domain
 from franking.mail import acceptance, events, replies
@@ -62,6 +65,7 @@ class Seeded:
     """What a test needs to know of the rows."""
 
     queue_ids: dict[str, str]  # the newest message with each outcome
+    usernames: dict[str, str]  # of each credential, by its name
 
 
 def populate(session: Session, now: datetime) -> Seeded:
@@ -69,10 +73,17 @@ def populate(session: Session, now: datetime) -> Seeded:
     users.create(session, account, EMAIL, PASSWORD)
     domain = factories.verified_domain(session, account, "shop.example")
     shop = factories.credential(session, account, "Web shop").credential
-    factories.credential(session, account, "Newsletter")
+    _restricted(session, account, now)
     old = factories.credential(session, account, "Old server").credential
     credentials.revoke(session, account, old.username, now - timedelta(days=3))
-    credentials.touch(session, shop.id, "203.0.113.20", now - timedelta(minutes=2))
+    uses.logged_in(
+        session,
+        shop.id,
+        secret_hint=shop.secret_hint,
+        client_ip="203.0.113.20",
+        listener="submission",
+        at=now - timedelta(minutes=2),
+    )
     standing = authority(session, shop.username, utcnow())
     assert standing is not None
     outcomes: dict[str, str] = {}
@@ -85,7 +96,48 @@ def populate(session: Session, now: datetime) -> Seeded:
         outcomes[letter[3]] = queue_id
         if number == LATE:
             _refuse(session, account, shop, now)
-    return Seeded(outcomes)
+    made = credentials.all_of(session, account)
+    return Seeded(outcomes, {row.name: row.username for row in made})
+
+
+def _restricted(session: Session, account: Account, now: datetime) -> None:
+    """One in the middle of a rotation, one with all restrictions, one that has expired."""
+    news = factories.credential(session, account, "Newsletter").credential
+    before, week = news.secret_hint, timedelta(days=7)
+    rotated = now - timedelta(days=2)
+    credentials.rotate(session, account, news.username, overlap=week, longest=week, now=rotated)
+    for secret_hint, client_ip, helo, hours in (
+        (before, "203.0.113.31", "news1.shop.example", 3),
+        (before, "203.0.113.33", "cron.shop.example", 40),
+        (news.secret_hint, "203.0.113.32", "news2.shop.example", 1),
+    ):
+        at = now - timedelta(hours=hours)
+        client = {"secret_hint": secret_hint, "client_ip": client_ip, "at": at}
+        uses.logged_in(session, news.id, listener="submission", **client)
+        uses.greeted(session, news.id, helo=helo, **client)
+    credentials.create(
+        session,
+        account,
+        "Scanner, 2nd floor",
+        prefix=factories.PREFIX,
+        options=Options(
+            stream="office",
+            expires_at=now + timedelta(days=365),
+            source_networks=("203.0.113.64/26", "2001:db8:7::/48"),
+            sending_domains=("shop.example",),
+            allow_plaintext=True,
+            rules=Narrowing(max_recipients=5, windows=(parse_window("10/minute by credential"),)),
+        ),
+    )
+    credentials.create(
+        session,
+        account,
+        "Staging",
+        prefix=factories.PREFIX,
+        mode="test",
+        options=Options(expires_at=now - timedelta(days=1)),
+        now=now - timedelta(days=30),
+    )
 
 
 def _accept(
@@ -176,6 +228,12 @@ def _refuse(session: Session, account: Account, credential: Credential, now: dat
         replies.from_invalid("two From header fields"),
         replies.recipient_invalid("quoted local part"),
         replies.too_large(33_554_432),
+        replies.rate_limited("10 messages per minute", 34),
+        replies.recipient_suppressed("hard bounce", now.date()),
+        replies.relaying_denied(),
+        replies.idempotency_conflict(),
+        replies.data_invalid(["Subject is missing", "attachment invoice.exe is not allowed"]),
+        replies.authentication_failed(replies.AUTH_ADDRESS),
     ]
     for number, reply in enumerate(refused):
         events.record_refusal(
@@ -189,5 +247,6 @@ def _refuse(session: Session, account: Account, credential: Credential, now: dat
             text=reply.text,
             sender="orders@shop.example",
             recipient="tom@inbox.example",
-            now=now - timedelta(minutes=50 - 9 * number),
+            now=now - timedelta(minutes=50 - 4 * number),
+            detail={"client_ip": "203.0.113.20", "helo": "web1.shop.example"},
         )

@@ -21,10 +21,16 @@ pytestmark = pytest.mark.browser
 
 KEPT = os.environ.get("FRANKING_SCREENSHOTS")  # read at import: the tests run without FRANKING_*
 SIZES = {"light": (1280, 800), "dark": (1280, 800), "phone": (390, 844)}
-PUBLIC = {"login": "/login", "explained": "/e/insufficient_balance", "unknown": "/e/no_such_reply"}
+PUBLIC = {
+    "login": "/login",
+    "errors": "/e/",
+    "explained": "/e/authentication_failed",
+    "unknown": "/e/no_such_reply",
+}
 PRIVATE = {
     "overview": "/",
     "credentials": "/credentials",
+    "credential": "/credentials/{Newsletter}",
     "messages": "/messages",
     "messages-none": "/messages?recipient=nobody%40inbox.example",
     "message-bounced": "/messages/{bounced}",
@@ -194,7 +200,7 @@ def _look_at(context: BrowserContext, panel: Panel, paths: dict[str, str], look:
     page = context.pages[0] if context.pages else context.new_page()
     wide = []
     for name, path in paths.items():
-        address = panel.url + path.format(**panel.seeded.queue_ids)
+        address = panel.url + path.format(**panel.seeded.queue_ids, **panel.seeded.usernames)
         page.goto(address)
         assert page.url == address
         if KEPT:

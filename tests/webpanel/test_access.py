@@ -13,7 +13,7 @@ from tests.webpanel.conftest import browser
 from tests.webpanel.seed import QUEUE_ID, Seed
 from webpanel.access import is_public
 
-PUBLIC = {"replies.show", "health.alive", "health.ready"}
+PUBLIC = {"replies.index", "replies.show", "health.alive", "health.ready"}
 
 
 def _own(app: Flask) -> Iterator[Rule]:

@@ -7,7 +7,7 @@ import html
 import pytest
 from flask.testing import FlaskClient
 
-from franking.mail.replies import CATALOGUE
+from franking.mail.catalogue import CATALOGUE
 from tests.webpanel.seed import HOSTILE, QUEUE_ID, Seed
 
 

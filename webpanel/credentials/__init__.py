@@ -1,5 +1,6 @@
-"""SMTP credentials: create, show once, revoke."""
+"""SMTP credentials: create, show once, restrict, rotate, revoke."""
 
+from webpanel.credentials import secrets  # its views are the blueprint's too
 from webpanel.credentials.views import bp
 
-__all__ = ["bp"]
+__all__ = ["bp", "secrets"]

@@ -13,13 +13,14 @@ from franking.db import utcnow
 from franking.mail import messages
 from franking.money import ledger, pricing
 from franking.reasons import NotFound
+from franking.settings import Settings
 from webpanel.advice import advice, explanation
 from webpanel.database import reading
 
 bp = Blueprint("overview", __name__)
 COUNTED = ("accepted", "delivered", "deferred", "bounced", "rejected")
 PROBLEMS = ("rejected", "bounced", "expired")
-TLS_MODES = {"submissions": "TLS from the first byte (SSL/TLS)"}
+IMPLICIT_TLS = "TLS from the first byte (SSL/TLS)"
 STARTTLS = "STARTTLS"
 
 
@@ -54,6 +55,10 @@ def _price(account: Account, now: datetime) -> int | None:
 
 def connection() -> dict[str, object]:
     """What a mail program has to be told."""
-    smtp = current_app.extensions["franking.settings"].smtp
-    modes = [(port, TLS_MODES.get(name, STARTTLS)) for name, port in smtp.ports.items()]
-    return {"smtp_host": smtp.host, "smtp_ports": modes}
+    settings: Settings = current_app.extensions["franking.settings"]
+    modes = [
+        (settings.smtp.ports[name], IMPLICIT_TLS if listener.tls == "implicit" else STARTTLS)
+        for name, listener in settings.listeners.for_submission().items()
+        if name in settings.smtp.ports
+    ]
+    return {"smtp_host": settings.smtp.host, "smtp_ports": modes}

@@ -8,7 +8,7 @@ from flask_security import current_user
 
 from franking.accounts import credentials
 from franking.mail import messages
-from webpanel.advice import explanation
+from webpanel.advice import advice, explanation, reason
 from webpanel.database import reading
 
 bp = Blueprint("refused", __name__)
@@ -25,7 +25,10 @@ def index() -> ResponseReturnValue:
     names = {c.id: c for c in credentials.all_of(reading, account)}
     return render_template(
         "refused/index.html",
-        events=[(e, explanation(e), names.get(e.credential_id or 0)) for e in found[:ROWS]],
+        events=[
+            (e, advice(e), explanation(e), names.get(e.credential_id or 0)) for e in found[:ROWS]
+        ],
+        reason=reason,
         before=before,
         older=found[ROWS - 1].id if len(found) > ROWS else None,
     )
