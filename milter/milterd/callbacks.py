@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from franking import log
 from franking.domains import signing
 from franking.mail import replies
+from franking.mail.acceptance import Outcome
 from franking.mail.replies import Reply
 from franking.patience import within
 from milterd.message import Message
@@ -26,6 +27,7 @@ from milterd.office import Office
 from milterd.verdict import Changes, Client, Refusal
 
 LONGEST = 4.5  # seconds that the end of one message waits for the database
+HELD = "waits for the next window of a limit"  # in Postfix's log
 
 _Step = TypeVar("_Step", bound=Callable[..., Any])
 
@@ -64,7 +66,9 @@ class Session(Milter.Base):
     def envfrom(self, sender: bytes, *parameters: bytes) -> int:
         self.failure = None
         self._message = None
-        self._message = Message(self._office.rules, self._client(), sender, parameters)
+        self._message = Message(
+            self._office.relay, self._client(), sender, parameters, self._office.scans_attachments
+        )
         return Milter.CONTINUE
 
     @Milter.noreply
@@ -120,13 +124,23 @@ class Session(Milter.Base):
             self._office.record(verdict, message, queue_id)
             return self._say(verdict.reply)
         self._change(verdict)
-        refusal = self._office.accept(verdict.acceptance)
-        if refusal is not None:
-            self._office.record(refusal, message, queue_id)
-            return self._say(refusal.reply)
-        return Milter.CONTINUE  # committed: nothing may come between that and this
+        outcome = self._office.accept(verdict.acceptance)
+        if isinstance(outcome, Refusal):
+            self._office.record(outcome, message, queue_id)
+            return self._say(outcome.reply)
+        # Committed.  What fails from here on is a queue file that Postfix does not keep, and the
+        # money goes back by that evidence.
+        if outcome is Outcome.DISCARD:
+            return Milter.DISCARD
+        if outcome is Outcome.HOLD:
+            self.quarantine(HELD)
+        return Milter.CONTINUE
 
     def _change(self, changes: Changes) -> None:
+        if changes.sender is not None:
+            self.chgfrom(changes.sender)
+        for recipient in changes.leave_out:
+            self.delrcpt(recipient)
         for name, index in changes.delete:
             self.chgheader(name, index, None)
         for added, value in changes.add:

@@ -2,25 +2,33 @@
 
 The steps before the end only collect; what exceeds a limit is counted, not kept.  `judge` then
 decides in this order: who sends, what the limits and the content rules say, whose From domain it
-is; then it completes and signs.  Everything that can fail happens here: what is left for the caller
-is to hand the changes to Postfix and, as the very last act, to commit `Changes.acceptance`.
+is, where bounces go, who must not be written to; then it completes and signs.  Everything that can
+fail happens here: what is left for the caller is to hand the changes to Postfix and, as the very
+last act, to commit `Changes.acceptance`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
+from franking.accounts.rules import Rules
+from franking.domains.names import to_ascii, within
 from franking.mail import replies
 from franking.mail.acceptance import Acceptance
 from franking.mail.address import AddressError, Mailbox, parse_from
-from franking.mail.authority import Authority
+from franking.mail.authority import Authority, SigningDomain
 from franking.mail.envelope import objection
 from franking.mail.replies import Reply
 from franking.mail.words import shown
-from milterd import content, outgoing, tags
+from franking.reasons import Invalid
+from milterd import content, idempotency, labels, mailclients, outgoing, policy
+from milterd.attachments import check_attachments
 from milterd.bodyhash import LONGEST_LINE, BodyHash
-from milterd.verdict import Changes, Client, Headers, Lookups, Refusal, Rules
+from milterd.labels import Labels
+from milterd.parts import Scanner
+from milterd.removal import without
+from milterd.verdict import Changes, Client, Headers, Lookups, Refusal, Relay
 
 LONGEST_SHOWN = 250  # characters of a subject or Message-ID that are kept
 
@@ -31,17 +39,27 @@ class _Refused(Exception):
 
 
 class Message:
-    def __init__(self, rules: Rules, client: Client, sender: bytes, parameters: Sequence[bytes]):
+    def __init__(
+        self,
+        relay: Relay,
+        client: Client,
+        sender: bytes,
+        parameters: Sequence[bytes],
+        scans_attachments: Callable[[str], bool],
+    ) -> None:
+        """`scans_attachments` tells of a user name whether its rules judge attachments."""
         self.sender = _bare(sender)
         self.recipients: list[str] = []
         self.author = ""  # the From address, once it is known
-        self._rules = rules
+        self._relay = relay
         self._client = client
         self._smtputf8 = any(parameter.upper() == b"SMTPUTF8" for parameter in parameters)
         self._headers: Headers = []
         self._header_fields = 0
         self._header_bytes = 0
         self._body = BodyHash()
+        self._scans_attachments = scans_attachments
+        self._scanner: Scanner | None = None
 
     def recipient(self, address: bytes) -> None:
         self.recipients.append(_bare(address))
@@ -53,7 +71,19 @@ class Message:
             self._headers.append((name, value))
 
     def body(self, chunk: bytes) -> None:
+        if self._body.size == 0:
+            self._scanner = self._new_scanner()
         self._body.update(chunk)
+        if self._scanner is not None:
+            self._scanner.feed(chunk)
+
+    def _new_scanner(self) -> Scanner | None:
+        """Where attachments are judged, and for repeats: their boundaries are new each time."""
+        repeatable = idempotency.present(self._headers)
+        judging = self._scans_attachments(self._client.username)
+        if repeatable or judging:
+            return Scanner(self._headers, hashing=repeatable, judging=judging)
+        return None
 
     def judge(self, lookups: Lookups, queue_id: str, now: datetime) -> Refusal | Changes:
         """The verdict; `now` is the moment that date, signature and charge will carry."""
@@ -76,28 +106,34 @@ class Message:
         self, lookups: Lookups, authority: Authority, queue_id: str, now: datetime
     ) -> Changes:
         _check_standing(authority)
-        self._check_size()
+        self._check_size(authority.rules)
         author = self._author()
         recipients = self._check_envelope()
-        found_tags = self._check_content()
-        domain = lookups.signing_domain(authority.account_id, author.domain)
-        if domain is None:
-            raise _Refused(replies.from_not_verified(author.domain))
-        delete, headers = self._without_tags()
+        found, key = self._check_content(authority.rules)
+        domain = _signing_domain(lookups, authority, author)
+        return_path = self._return_path(lookups, authority, author, queue_id)
+        suppressed = self._suppressed(lookups, authority, author, recipients)
+        delete, headers = without(self._headers, self._unwanted(authority.rules))
         add = outgoing.missing(headers, author.domain, now)
         complete = headers + add
+        body_hash = self._body.digest()
+        repeatable = key and (key, self._sameness(author, recipients, body_hash))
         acceptance = Acceptance(
-            node=self._rules.node,
+            node=self._relay.node,
             queue_id=queue_id,
             authority=authority,
             domain_id=domain.domain_id,
             from_address=author.address,
             envelope_sender=self.sender,
+            return_path=return_path,
             recipients=recipients,
+            suppressed=suppressed,
             subject=_shown(complete, b"subject"),
             message_id=_shown(complete, b"message-id"),
             size=self._header_bytes + 2 + self._body.size,
-            tags=found_tags,
+            tags=found.tags,
+            metadata=found.metadata,
+            idempotency=repeatable or None,
             client_ip=self._client.ip,
             client_helo=self._client.helo,
             tls=self._client.tls,
@@ -108,24 +144,28 @@ class Message:
             ],
             now=now,
         )
-        signed = outgoing.signatures(complete, self._body.digest(), domain, lookups, now)
-        return Changes(delete, add, signed, acceptance)
+        signed = outgoing.signatures(complete, body_hash, domain, lookups, now)
+        leave_out = [r for r in self.recipients if r.lower() in suppressed]
+        return Changes(delete, add, signed, leave_out, return_path, acceptance)
 
     # --- may it ---
 
     def _header_limit(self) -> str | None:
         """The limit that the header fields exceed."""
-        if self._header_fields > self._rules.max_header_fields:
-            return f"{self._rules.max_header_fields} fields"
-        if self._header_bytes > self._rules.max_header_bytes:
-            return f"{self._rules.max_header_bytes} bytes"
+        if self._header_fields > self._relay.max_header_fields:
+            return f"{self._relay.max_header_fields} fields"
+        if self._header_bytes > self._relay.max_header_bytes:
+            return f"{self._relay.max_header_bytes} bytes"
         return None
 
-    def _check_size(self) -> None:
-        if (limit := self._header_limit()) is not None:
+    def _check_size(self, rules: Rules) -> None:
+        limit = self._header_limit() or content.check_field_sizes(self._headers)
+        if limit is not None:
             raise _Refused(replies.too_many_headers(limit))
-        if self._header_bytes + self._body.size > self._rules.max_message_bytes:
-            raise _Refused(replies.too_large(self._rules.max_message_bytes))
+        own = rules.max_message_bytes or self._relay.max_message_bytes
+        most = min(own, self._relay.max_message_bytes)
+        if self._header_bytes + self._body.size > most:
+            raise _Refused(replies.too_large(most))
 
     def _author(self) -> Mailbox:
         values = [value for name, value in self._headers if name.lower() == b"from"]
@@ -145,14 +185,43 @@ class Message:
                 raise _Refused(replies.recipient_invalid(why))
         return list(dict.fromkeys(recipient.lower() for recipient in self.recipients))
 
-    def _check_content(self) -> list[str]:
-        """The tags; every violation of every rule goes into one reply."""
-        values = [value for name, value in self._headers if self._is_tag_header(name)]
-        found, errors = tags.parse(values, self._rules.tag_header)
+    def _return_path(
+        self, lookups: Lookups, authority: Authority, author: Mailbox, queue_id: str
+    ) -> str | None:
+        """A new envelope sender if the client's is on no verified domain; null senders stay."""
+        if not self.sender:
+            return None
+        domain = _ascii_domain(self.sender)
+        if domain == author.domain or (
+            domain and lookups.signing_domain(authority.account_id, domain) is not None
+        ):
+            return None
+        if authority.rules.envelope_sender == "refuse" or self._relay.return_paths is None:
+            raise _Refused(replies.sender_not_verified(domain or self.sender))
+        return self._relay.return_paths.address(queue_id)
+
+    def _suppressed(
+        self, lookups: Lookups, authority: Authority, author: Mailbox, recipients: list[str]
+    ) -> Mapping[str, str]:
+        """Whom to leave out.  policyd has refused those it knew of by the envelope's domain."""
+        refuses = authority.rules.suppressed == "reject"
+        if refuses and _ascii_domain(self.sender) == author.domain:
+            return {}
+        return lookups.suppressed(authority.account_id, recipients, author.domain, authority.stream)
+
+    def _check_content(self, rules: Rules) -> tuple[Labels, str | None]:
+        """Labels and idempotency key; every violation of every rule goes into one reply."""
+        found, errors = labels.read(self._headers, self._relay.tag_header)
+        key, more = idempotency.idempotency_key(self._headers)
         errors = [
             *content.check_singletons(self._headers),
             *content.check_fields(self._headers),
+            *content.check_malformed(self._headers),
+            *(content.check_subject(self._headers) if rules.subject_required else ()),
+            *(() if rules.mail_clients_allowed else mailclients.check_client(self._headers)),
             *errors,
+            *more,
+            *self._check_attachments(rules),
         ]
         if self._body.too_long_line:
             errors.append(
@@ -160,27 +229,57 @@ class Message:
                 " encode the body as quoted-printable or base64"
             )
         if errors:
-            raise _Refused(replies.data_invalid(errors))
-        return found
+            raise _Refused(replies.data_invalid(errors, rules.content_refusal))
+        return found, key
 
-    # --- completing ---
+    def _check_attachments(self, rules: Rules) -> list[str]:
+        if (scanner := self._scanner) is not None:
+            found = scanner.finish()
+            if scanner.judging:
+                return check_attachments(found, rules.attachments_allowed, rules.attachments_denied)
+        if rules.judges_attachments and self._body.size:  # newer than the first of the body
+            raise _Refused(replies.temporary())
+        return []
 
-    def _is_tag_header(self, name: bytes) -> bool:
-        return name.lower() == self._rules.tag_header.lower().encode()
+    def _sameness(self, author: Mailbox, recipients: list[str], body_hash: bytes) -> str:
+        """What a repeat of this message has in common with it, boundaries left aside."""
+        said = None if self._scanner is None else self._scanner.digest()
+        return idempotency.content_digest(
+            author.address, recipients, self._headers, said or body_hash
+        )
 
-    def _without_tags(self) -> tuple[list[tuple[str, int]], Headers]:
-        headers = [header for header in self._headers if not self._is_tag_header(header[0])]
-        count = len(self._headers) - len(headers)
-        return [(self._rules.tag_header, index) for index in range(count, 0, -1)], headers
+    def _unwanted(self, rules: Rules) -> Callable[[bytes], bool]:
+        """Of a field name in lower case: what was read from it is kept, or the plan drops it."""
+        read = labels.removable(self._relay.tag_header)
+        kept_off = policy.unwanted(
+            rules.custom_headers, rules.custom_headers_allowed, self._relay.tag_header
+        )
+        return lambda name: read(name) or kept_off(name)
 
 
 def _check_standing(authority: Authority) -> None:
-    if authority.credential_revoked:
+    if authority.credential_ended:
         raise _Refused(replies.credential_revoked())
     if authority.account_status != "active":
         raise _Refused(replies.account_suspended(authority.suspended_reason))
-    if authority.available < authority.unit_price:
+    if authority.available < authority.unit_price and authority.mode == "live":
         raise _Refused(replies.insufficient_balance())
+
+
+def _signing_domain(lookups: Lookups, authority: Authority, author: Mailbox) -> SigningDomain:
+    domain = lookups.signing_domain(authority.account_id, author.domain)
+    if domain is None:
+        raise _Refused(replies.from_not_verified(author.domain))
+    if authority.sending_domains and not within(author.domain, authority.sending_domains):
+        raise _Refused(replies.domain_not_for_key(author.domain))
+    return domain
+
+
+def _ascii_domain(address: str) -> str | None:
+    try:
+        return to_ascii(address.rpartition("@")[2])
+    except Invalid:
+        return None
 
 
 def _shown(headers: Headers, wanted: bytes) -> str:

@@ -14,27 +14,32 @@ from __future__ import annotations
 
 import contextvars
 import functools
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import ParamSpec, TypeVar
 
+from cachetools import TTLCache, cached
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from franking import log
-from franking.db import Database
+from franking.db import Database, utcnow
 from franking.domains import dkim
 from franking.domains.dkim import PrivateKey
-from franking.mail import acceptance, authority, replies
-from franking.mail.acceptance import Acceptance
+from franking.mail import acceptance, authority, replies, suppressions
+from franking.mail.acceptance import Acceptance, NotAccepted, Outcome
 from franking.mail.authority import SigningKey
+from franking.mail.returnpath import ReturnPaths
 from franking.reasons import AccountSuspended, InsufficientBalance
 from franking.settings import Settings
 from milterd.message import Message
 from milterd.refusals import RefusalLog
-from milterd.verdict import Changes, Lookups, Refusal, Rules
+from milterd.verdict import Changes, Lookups, Refusal, Relay
 
 OPEN_KEYS = 1024
+SCANS_KNOWN, SCANS_SECONDS = 10_000, 5.0
 THREADS = 8
 LONGEST = 6.0  # seconds; the waits inside end before that, this is for what nobody thought of
 
@@ -45,15 +50,19 @@ T = TypeVar("T")
 class Office:
     def __init__(self, settings: Settings, database: Database) -> None:
         self.panel_url = settings.panel.url
-        self.rules = Rules(
+        self._master_key = settings.master_key_bytes()
+        bounces = settings.bounces.domain
+        self.relay = Relay(
             node=settings.node,
             tag_header=settings.brand.tag_header,
             max_header_bytes=settings.milterd.max_header_bytes,
             max_header_fields=settings.milterd.max_header_fields,
             max_message_bytes=settings.milterd.max_message_bytes,
+            return_paths=ReturnPaths(self._master_key, bounces) if bounces else None,
         )
         self._database = database
-        self._master_key = settings.master_key_bytes()
+        remember = cached(TTLCache(SCANS_KNOWN, SCANS_SECONDS), lock=threading.Lock())
+        self.scans_attachments = remember(self._scans_attachments)
         self._refusals = RefusalLog(database, settings.node)
         self._private_key = functools.lru_cache(OPEN_KEYS)(self._opened)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="office")
@@ -61,9 +70,13 @@ class Office:
     def judge(self, message: Message, queue_id: str, now: datetime) -> Refusal | Changes:
         return self._away(self._judge, message, queue_id, now)
 
-    def accept(self, accepted: Acceptance) -> Refusal | None:
-        """The transaction that takes the money; when it returns None, it is done."""
+    def accept(self, accepted: Acceptance) -> Refusal | Outcome:
+        """The transaction that takes the money; when it returns an Outcome, it is done."""
         return self._away(self._accept, accepted)
+
+    def _scans_attachments(self, username: str) -> bool:
+        """Whether the rules of this client ask for it; may be `SCANS_SECONDS` old."""
+        return self._away(self._look_at_rules, username)
 
     def record(self, refusal: Refusal, message: Message, queue_id: str) -> None:
         """Never raises: a failure here must not change what the client is told."""
@@ -83,19 +96,27 @@ class Office:
         finally:
             future.cancel()  # when it has not begun, it shall not begin later
 
+    def _look_at_rules(self, username: str) -> bool:
+        with self._database.session() as session:
+            found = authority.authority(session, username, utcnow())
+            return found is not None and found.rules.judges_attachments
+
     def _judge(self, message: Message, queue_id: str, now: datetime) -> Refusal | Changes:
         with self._database.session() as session:
             lookups = Lookups(
                 authority=lambda username: authority.authority(session, username, now),
                 signing_domain=functools.partial(authority.signing_domain, session),
                 private_key=self._private_key,
+                suppressed=functools.partial(_suppressed, session),
             )
             return message.judge(lookups, queue_id, now)
 
-    def _accept(self, accepted: Acceptance) -> Refusal | None:
+    def _accept(self, accepted: Acceptance) -> Refusal | Outcome:
         try:
             with self._database.transaction() as session:
-                acceptance.accept(session, accepted)
+                return acceptance.accept(session, accepted)
+        except NotAccepted as refused:
+            return Refusal(refused.reply, accepted.authority)
         except InsufficientBalance:
             return Refusal(replies.insufficient_balance(), accepted.authority)
         except AccountSuspended as error:
@@ -103,7 +124,6 @@ class Office:
         except acceptance.DuplicateQueueId:
             log.queue_id_reused(accepted.queue_id)
             return Refusal(replies.temporary())
-        return None
 
     def _opened(self, domain_id: int, key: SigningKey) -> PrivateKey:
         private = dkim.unseal(
@@ -113,3 +133,10 @@ class Office:
             selector=key.selector,
         )
         return dkim.load(private)
+
+
+def _suppressed(
+    session: Session, account_id: int, addresses: Sequence[str], domain: str, stream: str
+) -> dict[str, str]:
+    found = suppressions.matching(session, account_id, addresses, domain, stream)
+    return {address: f"{each.reason} {each.created_at:%Y-%m-%d}" for address, each in found.items()}

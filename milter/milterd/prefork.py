@@ -24,6 +24,7 @@ AWAITED = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT}
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 SHORT_LIFE = 5.0  # seconds; ending sooner than that counts as failing to start
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+KNOCK = 0.2  # seconds between two of them
 PATIENCE = 10.0  # seconds that children get to end themselves
 
 
@@ -90,15 +91,18 @@ class Prefork:
 
     def _stop(self) -> None:
         self._send(signal.SIGTERM)
-        self._wake()
         deadline = time.monotonic() + PATIENCE
-        while self._born and (left := deadline - time.monotonic()) > 0:
-            signal.sigtimedwait({signal.SIGCHLD}, left)
+        while self._born and time.monotonic() < deadline:
+            self._wake()
+            signal.sigtimedwait({signal.SIGCHLD}, KNOCK)
             self._reap(expected=True)
         self._send(signal.SIGKILL)
 
     def _wake(self) -> None:
-        """libmilter looks for its end only when poll() returns: every 5 s, or on a connection."""
+        """libmilter looks for its end only when poll() returns: every 5 s, or on a connection.
+
+        Not all children need to wake of one: who is fast enough takes it away from the others.
+        """
         with socket.socket(self._listener.family) as knock, contextlib.suppress(OSError):
             time.sleep(0.05)  # its signal thread has to note the SIGTERM first
             knock.settimeout(1.0)

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from franking.domains.dkim import PrivateKey
 from franking.mail.acceptance import Acceptance
 from franking.mail.authority import Authority, SigningDomain, SigningKey
 from franking.mail.replies import Reply
+from franking.mail.returnpath import ReturnPaths
 
 Headers = list[tuple[bytes, bytes]]
+Deletions = list[tuple[str, int]]
 
 
 @dataclass(frozen=True)
-class Rules:
-    """The operator's part of the decision; sizes in bytes."""
+class Relay:
+    """The operator's part of the decision; sizes in bytes.
+
+    Without `return_paths` an envelope sender cannot be rewritten.
+    """
 
     node: str
     tag_header: str
     max_header_bytes: int
     max_header_fields: int
     max_message_bytes: int
+    return_paths: ReturnPaths | None = None
 
 
 @dataclass(frozen=True)
@@ -37,11 +43,15 @@ class Client:
 
 @dataclass(frozen=True)
 class Lookups:
-    """What a verdict needs from outside; each may raise, which is nobody's refusal."""
+    """What a verdict needs from outside; each may raise, which is nobody's refusal.
+
+    `suppressed` takes account, addresses, sending domain and stream, and gives address → why.
+    """
 
     authority: Callable[[str], Authority | None]
     signing_domain: Callable[[int, str], SigningDomain | None]
     private_key: Callable[[int, SigningKey], PrivateKey]
+    suppressed: Callable[[int, Sequence[str], str, str], Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -56,10 +66,14 @@ class Refusal:
 class Changes:
     """What Postfix has to change in the message, and what to commit after that.
 
-    `delete` holds (name, index), the index counting fields of that name from 1, highest first.
+    `delete` holds (name, index), the index counting fields of that name from 1, highest first;
+    `leave_out` the recipients to take away, as the client wrote them; `sender` a new envelope
+    sender, if the client's cannot stay.
     """
 
-    delete: list[tuple[str, int]]
+    delete: Deletions
     add: Headers
     signatures: list[bytes]
+    leave_out: list[str]
+    sender: str | None
     acceptance: Acceptance
