@@ -28,10 +28,12 @@ type: ## mypy, strict
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header
 
-lock: ## Write requirements/*.lock anew from pyproject.toml (needs uv)
+lock: ## Write all lock files anew (needs uv and npm)
 	$(LOCK) --extra web pyproject.toml -o requirements/web.lock
 	$(LOCK) --extra stack pyproject.toml -o requirements/stack.lock
 	$(LOCK) --extra dev pyproject.toml -o requirements/dev.lock
+	$(LOCK) tests/clients/django-5.in -o tests/clients/django-5.lock
+	$(LOCK:3.11=3.12) tests/clients/django-6.in -o tests/clients/django-6.lock
 	npm install --prefix tests/clients --package-lock-only --ignore-scripts
 
 vendor: ## Fetch the panel's CSS, JavaScript and icons anew (needs npm)

@@ -75,3 +75,9 @@ def count_messages(stack: RunningStack, sender: Sender, status: str) -> int:
 def assert_books_are_right(stack: RunningStack) -> None:
     with stack.database.session() as session:
         assert ledger.verify(session) == []
+
+
+def stored(stack: RunningStack, queue_id: str) -> Message:
+    """What is kept of the message with this ID."""
+    with stack.database.session() as session:
+        return messages.find(session, queue_id)

@@ -18,6 +18,8 @@ import pytest
 from stack.demo import UNIT_PRICE
 from stack.running import RunningStack, Sender
 
+pytestmark = pytest.mark.one_engine
+
 CLIENTS = Path(__file__).parent.parent / "clients"
 BODY = "Hällo,\r\n\r\n. a dot\r\n..two\r\ntrailing blanks  \t \r\n  Grüße\r\n\r\n\r\n"
 QUEUED = re.compile(r"250 2\.0\.0 Ok: queued as ([0-9A-Za-z]{10,})")
@@ -94,6 +96,7 @@ def sender(stack: RunningStack) -> Sender:
 Client = Callable[[RunningStack, str, Sender, str, str], str]
 
 
+@pytest.mark.row("S0-14", "S1-5", "S2-9")
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
 @pytest.mark.parametrize("port", PORTS)
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ import pytest
 
 from stack.running import RunningStack, Sender
 
+pytestmark = [pytest.mark.alone, pytest.mark.one_engine]
+
 MEGABYTE = 1 << 20
 
 

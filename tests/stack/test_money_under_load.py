@@ -31,7 +31,7 @@ BALANCE = 50_000 * UNIT_PRICE
 SETTLED = 90.0  # seconds after which no reservation may be open
 TOKEN = re.compile(rb"(?m)^Subject: (token-\d+)\r$")
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.alone, pytest.mark.slow, pytest.mark.timeout(400)]
 
 
 def load(stack: RunningStack, sender: Sender, **changes: object) -> Load:
