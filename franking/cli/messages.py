@@ -40,11 +40,15 @@ def describe(row: Message) -> dict[str, Any]:
         "message_id": row.message_id,
         "size": row.size,
         "tags": row.tags,
+        "metadata": row.labels,
+        "mode": row.mode,
+        "return_path": row.return_path,
         "accepted_at": row.accepted_at,
     }
 
 
-def describe_event(event: Event) -> dict[str, Any]:
+def describe_event(event: Event, row: Message) -> dict[str, Any]:
+    """With the message's labels, by which an application knows it again."""
     return {
         "event": event.kind,
         "at": event.at,
@@ -56,6 +60,8 @@ def describe_event(event: Event) -> dict[str, Any]:
         "remote_host": event.remote_host,
         "remote_ip": event.remote_ip,
         "delay": event.delay,
+        "tags": row.tags,
+        "metadata": row.labels,
     }
 
 
@@ -79,7 +85,7 @@ def _whole(session: Session, row: Message) -> dict[str, Any]:
             {"address": r.address, "status": r.status, "attempts": r.attempts}
             for r in messages.recipients(session, row)
         ],
-        "events": [describe_event(event) for event in messages.timeline(session, row)],
+        "events": [describe_event(event, row) for event in messages.timeline(session, row)],
     }
 
 
@@ -104,6 +110,9 @@ def _human(data: dict[str, Any]) -> str:
         f"message-id {data['message_id']}",
         f"size       {data['size']} bytes",
     ]
+    if data["tags"]:
+        facts.append(f"tags       {', '.join(data['tags'])}")
+    facts += [f"metadata   {key}: {value}" for key, value in data["metadata"].items()]
     if charge:
         amount = format_amount(charge["amount_micros"], data["currency"])
         facts.append(f"charge     {amount}, {charge['state']} ({charge['evidence'] or 'pending'})")

@@ -49,17 +49,21 @@ def get(session: Session, account: Account, queue_id: str) -> Message:
 
     The ID that a repeat with the same idempotency key was answered with leads to the first one.
     """
-    first = session.scalar(
-        select(MessageAlias.first_queue_id).where(
-            MessageAlias.queue_id == queue_id, MessageAlias.account_id == account.id
-        )
-    )
-    return _newest(session, first or queue_id, Message.account_id == account.id)
+    first = _first(session, queue_id, MessageAlias.account_id == account.id)
+    return _newest(session, first, Message.account_id == account.id)
 
 
 def find(session: Session, queue_id: str) -> Message:
     """For the operator's tools only: a message of whichever account."""
-    return _newest(session, queue_id)
+    return _newest(session, _first(session, queue_id))
+
+
+def _first(session: Session, queue_id: str, *conditions: ColumnElement[bool]) -> str:
+    """The first message's ID, when this one was given to a repeat."""
+    known = select(MessageAlias.first_queue_id).where(
+        MessageAlias.queue_id == queue_id, *conditions
+    )
+    return session.scalars(known).first() or queue_id
 
 
 def _newest(session: Session, queue_id: str, *conditions: ColumnElement[bool]) -> Message:

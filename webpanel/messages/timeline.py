@@ -23,6 +23,10 @@ ICONS = {
     "bounced": "x",
     "expired": "x",
     "voided": "ban",
+    "held": "clock",
+    "released": "send",
+    "suppressed": "ban",
+    "sandboxed": "check",
 }
 CHARGES = {
     "reserved": "Reserved: set aside until Postfix has queued the message.",

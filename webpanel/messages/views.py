@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
-from franking.accounts import credentials
-from franking.mail import messages
+from franking.accounts import audit, credentials
+from franking.db import utcnow
+from franking.mail import holding, messages
 from franking.money import reservations
 from webpanel.advice import advice
-from webpanel.database import reading
+from webpanel.database import own_account, reading, writing
 from webpanel.messages import timeline
 from webpanel.messages.forms import FilterForm
 
@@ -59,3 +60,14 @@ def show(queue_id: str) -> ResponseReturnValue:
         advice=advice,
         currency=account.plan.currency,
     )
+
+
+@bp.post("/<queue_id>/release")
+def release(queue_id: str) -> ResponseReturnValue:
+    """Put a held message first in its line."""
+    with writing() as session:
+        account = own_account(session)
+        holding.request_release(session, account, queue_id, utcnow())
+        audit.record(session, account.id, current_user.email, "message.release", queue_id=queue_id)
+    flash("It is the next to go, as soon as your limits have room.")
+    return redirect(url_for("messages.show", queue_id=queue_id))
