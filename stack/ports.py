@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 
 from franking.listeners import SERVICES, ListenerName
 from stack import StackError
 
 HOST = "127.0.0.1"
+CHOICE = range(15_000, 32_000)
 
 
 def free_port() -> int:
-    """A port that nobody uses at this moment."""
-    with socket.create_server((HOST, 0)) as listener:
-        return int(listener.getsockname()[1])
+    """A port that nobody uses, and that no other call gives away while this process lives.
+
+    Two stacks that start at the same time would else choose alike, and nothing would tell them:
+    Postfix listens with SO_REUSEPORT, so both get the port and half of its connections each.  The
+    choice is marked by the name of an abstract Unix socket.  Ports that the kernel gives to
+    outgoing connections are left to them.
+    """
+    for port in random.sample(CHOICE, len(CHOICE)):
+        mark = socket.socket(socket.AF_UNIX)
+        try:
+            mark.bind(f"\0franking-port-{port}")
+            socket.create_server((HOST, port)).close()
+        except OSError:
+            mark.close()
+        else:
+            mark.detach()  # open until the process ends
+            return port
+    raise StackError(f"no port of {HOST} between {CHOICE[0]} and {CHOICE[-1]} is free")
 
 
 @dataclass(frozen=True)
@@ -29,12 +46,8 @@ class Ports:
 
     @classmethod
     def free(cls) -> Ports:
-        """For tests: different ports that nobody uses at this moment."""
-        listeners = [socket.create_server((HOST, 0)) for _ in range(6)]
-        numbers = [listener.getsockname()[1] for listener in listeners]
-        for listener in listeners:
-            listener.close()
-        return cls(*numbers)
+        """For tests: ports that are theirs alone."""
+        return cls(*(free_port() for _ in fields(cls)))
 
     def smtp_ports(self) -> dict[ListenerName, int]:
         return {name: getattr(self, name) for name in SERVICES}
