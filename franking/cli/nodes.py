@@ -27,7 +27,7 @@ def describe(row: Node) -> dict[str, Any]:
         "overload": row.overload,
         "queued": row.queued,
         "oldest_seconds": row.oldest_seconds,
-        "load": row.load,
+        "load": None if row.load is None else round(row.load, 2),
         "reported_at": row.reported_at,
     }
 

@@ -67,7 +67,8 @@ _ENTRIES = (
         "from_not_verified", 550, "5.7.1", "From domain {} is not verified for this account",
         "The address in the From header is on a domain that this account has not verified.",
         "Have the domain added to your account and publish its DNS records, or send from an address"
-        " on a domain that is already verified. Subdomains are domains of their own.",
+        " on a domain that is already verified. Subdomains are domains of"
+        " their own, unless their parent's owner has allowed them.",
     ),
     Entry(
         "from_invalid", 550, "5.6.0", "From header refused: {}",
@@ -101,8 +102,8 @@ _ENTRIES = (
         "recipient_suppressed", 550, "5.7.1", "Recipient suppressed ({})",
         "The address is on the suppression list: earlier mail bounced, its owner complained or"
         " unsubscribed, or somebody of your account put it there.",
-        "Leave the address out. If you know that it works again, remove it from the suppression"
-        " list in the panel. The other recipients of the message are not affected.",
+        "Leave the address out. If you know that it works again, have it removed from the"
+        " suppression list. The other recipients of the message are not affected.",
     ),
     Entry(
         "too_many_recipients", 452, "4.5.3", "Too many recipients, at most {} per message",

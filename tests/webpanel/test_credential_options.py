@@ -162,7 +162,7 @@ def test_a_change_that_is_refused_changes_nothing(
     assert _options(database, username=username) == Options()
 
 
-def test_what_the_form_does_not_show_stays(
+def test_what_no_field_shows_stays_and_is_named(
     mine: FlaskClient, seed: Seed, database: Database
 ) -> None:
     username = seed.credential.credential.username
@@ -178,6 +178,10 @@ def test_what_the_form_does_not_show_stays(
     with database.transaction() as session:
         account = session.get_one(Account, seed.account_id)
         credentials.change(session, account, username, before)
+    page = html.unescape(mine.get(f"/credentials/{username}").text)
+    for named in ("5/second recipients", "9/minute messages by address", "attachments denied"):
+        assert named in page
+    assert "10/minute messages" not in page, "that one has its field"
     data = {"expires_on": "2199-01-31", "stream": "default", "per_minute": "7"}
     assert mine.post(f"/credentials/{username}", data=data).status_code == 302
     changed = (windows[0], "7/minute by credential reject", windows[2])

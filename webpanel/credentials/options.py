@@ -83,6 +83,16 @@ def _changed(before: Window | None, unit: str, most: int) -> Window:
     return parse(Window, {"most": most, "per": unit, "by": "credential"})
 
 
+def beyond(rules: Narrowing) -> list[str]:
+    """Own rules that the form does not have, in the words of the command line."""
+    in_form = [_window(rules, unit) for unit in WINDOWS.values()]
+    windows = [str(window) for window in rules.windows if window not in in_form]
+    others = rules.model_dump(
+        mode="json", exclude_defaults=True, exclude={*LIMITS.values(), "windows"}
+    )
+    return [*windows, *(f"{name.replace('_', ' ')}: {value}" for name, value in others.items())]
+
+
 def of_plan(rules: Rules) -> dict[str, int | None]:
     """What the plan allows, for each field of the form that has a limit."""
     limits: dict[str, int | None] = {field: getattr(rules, rule) for field, rule in LIMITS.items()}

@@ -125,6 +125,7 @@ def detail(
         rotation=rotation or RotateForm(formdata=None, days=days),
         longest=longest,
         revealable=revealable(row),
+        beyond=shown.beyond(credentials.options_of(row).rules),
         **_about_options(),
     )
 
