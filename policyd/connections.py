@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from franking.accounts import networks
 from policyd.delegation import Request
 
 Client = tuple[str, str]  # address and port, as Postfix writes them
@@ -70,7 +71,7 @@ class Connections:
 
     def asked(self, request: Request) -> Connection:
         """The session of this question; a new `instance` is its next transaction."""
-        process = request.instance.partition(".")[0]
+        process = request.process
         client = (request.client_address, request.client_port)
         with self._lock:
             known = self._sessions.get(process)
@@ -145,10 +146,10 @@ class Connections:
 
     def _close_ended(self, asking: Connection, open_now: frozenset[Client]) -> None:
         now = self._clock()
-        visible = _plain(asking.client) in open_now
+        visible = _seen_as(asking.client) in open_now
         for other in self._others(asking):
             if visible and other.listener == asking.listener:
-                other.closed = _plain(other.client) not in open_now
+                other.closed = _seen_as(other.client) not in open_now
             else:
                 other.closed = now - other.seen > IDLE
 
@@ -157,6 +158,11 @@ class Connections:
             return
         oldest = self._clock() - FORGET
         self._sessions = {p: c for p, c in self._sessions.items() if c.seen > oldest}
+
+
+def _seen_as(client: Client) -> Client:
+    """As `established_clients` writes it."""
+    return _plain(client[0]), client[1]
 
 
 def established_clients() -> set[Client]:
@@ -179,14 +185,9 @@ def established_clients() -> set[Client]:
 def _address(octets: str) -> str:
     """`0100007F` → 127.0.0.1: words of 32 bits in the host's order, proc(5)."""
     words = [bytes.fromhex(octets[i : i + 8])[::-1] for i in range(0, len(octets), 8)]
-    return _plain((str(ipaddress.ip_address(b"".join(words))), ""))[0]
+    return _plain(str(ipaddress.ip_address(b"".join(words))))
 
 
-def _plain(client: Client) -> Client:
-    """An IPv4 address in IPv6's clothes is the IPv4 address."""
-    try:
-        address = ipaddress.ip_address(client[0])
-    except ValueError:
-        return client
-    mapped = getattr(address, "ipv4_mapped", None)
-    return str(mapped or address), client[1]
+def _plain(client_ip: str) -> str:
+    """An IPv4 address in IPv6's clothes is the IPv4 address; what is none stays as it is."""
+    return str(networks.address(client_ip) or client_ip)

@@ -24,12 +24,10 @@ from sqlalchemy.orm import Session
 from franking.accounts import limits
 from franking.accounts.limits import Subject
 from franking.db import Database
-from franking.domains.names import to_ascii
 from franking.mail import replies, suppressions
 from franking.mail.authority import Authority, authority
-from franking.mail.envelope import objection
+from franking.mail.envelope import objection, sending_domain
 from franking.mail.replies import Reply
-from franking.reasons import Invalid
 from policyd.authenticate import Unavailable
 from policyd.connections import Connection, Connections
 from policyd.delegation import DUNNO, Request
@@ -160,19 +158,11 @@ def _suppressed(question: _Question) -> Iterator[Reply]:
         question.session,
         standing.account_id,
         [request.recipient.lower()],
-        _domain(request.sender),
+        sending_domain(request.sender) or "",  # all that is known before the From header
         standing.stream,
     )
     for suppressed in found.values():
         yield replies.recipient_suppressed(suppressed.reason, suppressed.created_at.date())
-
-
-def _domain(sender: str) -> str:
-    """The sending domain as far as it is known before the From header: the envelope sender's."""
-    try:
-        return to_ascii(sender.rpartition("@")[2])
-    except Invalid:
-        return ""
 
 
 def _limits(question: _Question) -> Iterator[Reply]:

@@ -48,6 +48,11 @@ class Request:
     encryption_protocol: str = ""
     policy_context: str = ""
 
+    @property
+    def process(self) -> str:
+        """Names the smtpd process that asks: the first part of `instance`."""
+        return self.instance.partition(".")[0]
+
 
 _KNOWN = {field.name for field in fields(Request)}
 

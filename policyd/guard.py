@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -81,18 +81,15 @@ class Guard:
         now = utcnow()
         address = failures.address_subject(login.client_ip)
         name = failures.name_subject(login.username)
-        # Many customers may share an address; who was here before is let try, at 160 bits a guess.
-        if (
-            address is not None
-            and self._lockout.address_locked(address, now)
-            and not await self._pool.run(self._was_here_before, login)
-        ):
-            await self._throttle(login, address, now)
+        if address is not None and self._lockout.address_locked(address, now):
+            _, known = await self._pool.run(self._client, login)
+            if not known:  # others may share the address: each guess is at 160 bits
+                await self._throttle(login, address, now)
         if self._lockout.name_locked(name, now):
             await self._throttle(login, name, now)
         if locked := self._lockout.locked_accounts(now):
-            account_id = await self._pool.run(self._stranger_to, login, locked)
-            if account_id is not None:
+            account_id, known = await self._pool.run(self._client, login, locked)
+            if account_id is not None and not known:
                 await self._throttle(login, failures.account_subject(account_id), now)
 
     def accepted(self, login: Login) -> None:
@@ -137,25 +134,18 @@ class Guard:
         await self._delay(self._longest_delay)
         raise Throttled(subject)
 
-    def _was_here_before(self, login: Login) -> bool:
-        try:
-            with self._database.session() as session:
-                owner = failures.owners(session, [login.username]).get(login.username)
-                return owner is not None and failures.known_client(
-                    session, owner.account_id, login.client_ip
-                )
-        except SQLAlchemyError as error:
-            raise Unavailable("failed logins") from error
+    def _client(self, login: Login, among: Container[int] | None = None) -> tuple[int | None, bool]:
+        """The account that this login is for, and whether its client has been there before.
 
-    def _stranger_to(self, login: Login, locked: set[int]) -> int | None:
-        """The locked account that this login is for, if its client has never been there."""
+        With `among`, other accounts than these are none.
+        """
         try:
             with self._database.session() as session:
                 owner = failures.owners(session, [login.username]).get(login.username)
-                if owner is None or owner.account_id not in locked:
-                    return None
+                if owner is None or (among is not None and owner.account_id not in among):
+                    return None, False
                 known = failures.known_client(session, owner.account_id, login.client_ip)
-                return None if known else owner.account_id
+                return owner.account_id, known
         except SQLAlchemyError as error:
             raise Unavailable("failed logins") from error
 

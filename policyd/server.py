@@ -149,7 +149,7 @@ class Server:
             while not self._stopping and (data := await peer.reader.read(READ)):
                 peer.busy = True
                 for request in parser.receive(data):
-                    process = request.instance.partition(".")[0]
+                    process = request.process
                     await self._decide(peer, request)
                 await peer.writer.drain()
                 peer.busy = False

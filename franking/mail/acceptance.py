@@ -96,6 +96,11 @@ class Acceptance:
     auth_method: str | None = None
     signatures: list[dict[str, str]] = field(default_factory=list)
 
+    @property
+    def written_to(self) -> int:
+        """How many recipients get it."""
+        return len(self.recipients) - len(self.suppressed)
+
 
 def accept(session: Session, message: Acceptance) -> Outcome:
     """Raises InsufficientBalance, AccountSuspended, NotAccepted or DuplicateQueueId; the caller
@@ -107,7 +112,7 @@ def accept(session: Session, message: Acceptance) -> Outcome:
     if message.authority.mode == "test":
         _store(session, message, "sandboxed", 0)
         return Outcome.DISCARD
-    if len(message.suppressed) == len(message.recipients):
+    if not message.written_to:
         _store(session, message, "suppressed", 0)
         return Outcome.DISCARD
     price = message.authority.unit_price
@@ -164,11 +169,10 @@ def _is_repeat(session: Session, message: Acceptance, key: str, content: str) ->
 def _count(session: Session, message: Acceptance) -> Exceeded | Counted:
     """Exceeded is a limit that holds the mail back; others raise NotAccepted."""
     windows = message.authority.rules.counted()
-    sent_to = len(message.recipients) - len(message.suppressed)
-    if not windows or not sent_to:
+    if not windows or not message.written_to:
         return []
     try:
-        return holding.admit(session, windows, _subject(message), sent_to, message.now)
+        return holding.admit(session, windows, _subject(message), message.written_to, message.now)
     except Exceeded as exceeded:
         raise NotAccepted(limits.reply(exceeded)) from exceeded
 
@@ -180,7 +184,7 @@ def _hold(session: Session, message: Acceptance, exceeded: Exceeded) -> None:
         queue_id=message.queue_id,
         subject=_subject(message),
         exceeded=exceeded,
-        recipients=len(message.recipients) - len(message.suppressed),
+        recipients=message.written_to,
         now=message.now,
     )
 

@@ -14,6 +14,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from franking.domains.names import to_ascii
+from franking.reasons import Invalid
+
 LONGEST = 254  # octets: RFC 5321 §4.5.3.1.3 without the angle brackets
 LONGEST_DOMAIN = 253
 # No limit of 64 for the local part, although RFC 5321 has one: VERP and reply tokens exceed it.
@@ -40,6 +43,14 @@ def objection(address: str) -> str | None:
         (not _DOT_ATOM.fullmatch(local), "the part before the @ would need quoting"),
     )
     return next((why for found, why in checks if found), None)
+
+
+def sending_domain(address: str) -> str | None:
+    """The domain in A-labels; None of the null sender and of what is no domain name."""
+    try:
+        return to_ascii(address.rpartition("@")[2])
+    except Invalid:
+        return None
 
 
 def _showable(address: str) -> bool:

@@ -18,7 +18,7 @@ While an account is suspended nothing of it is released.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import bindparam, select
@@ -29,7 +29,7 @@ from franking.accounts.limits import Counted, Exceeded, Subject
 from franking.accounts.models import Account, Credential
 from franking.accounts.rules import Window, effective
 from franking.mail.models import HeldMessage, Message
-from franking.mail.transitions import record_held, record_released
+from franking.mail.transitions import record_held
 from franking.money.models import Plan
 from franking.reasons import AccountSuspended, NotFound
 
@@ -182,11 +182,6 @@ def _rules(
         held.account_id, held.credential_id, message.client_ip, test=message.mode == "test"
     )
     return effective(plan, own).counted(), subject
-
-
-def released(session: Session, node: str, queue_ids: Collection[str], now: datetime) -> set[str]:
-    """These have left the hold queue; returns those that were still held."""
-    return record_released(session, node, queue_ids, now)
 
 
 def of_node(session: Session, node: str, limit: int) -> list[HeldMessage]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from franking.accounts.models import Account
@@ -94,7 +94,7 @@ def add(
         note=note,
         created_at=now or utcnow(),
     )
-    if _find(session, account, made) is not None:
+    if _find(session, made.account_id, made.address, made.scope, made.scope_name) is not None:
         raise Taken(f"{address} is suppressed there already")
     session.add(made)
     session.flush()
@@ -110,16 +110,12 @@ def remove(
     scope_name: str = "",
 ) -> None:
     """Raises NotFound."""
-    wanted = (
-        Suppression.account_id == account.id,
-        Suppression.address == _normal(address),
-        Suppression.scope == scope,
-        Suppression.scope_name == _scope_name(scope, scope_name),
-    )
-    found = session.scalar(select(Suppression.id).where(*wanted))
+    name = _scope_name(scope, scope_name)
+    found = _find(session, account.id, _normal(address), scope, name)
     if found is None:
         raise NotFound(f"{address} is not suppressed there")
-    session.execute(delete(Suppression).where(Suppression.id == found))
+    session.delete(found)
+    session.flush()
 
 
 def search(
@@ -134,13 +130,16 @@ def search(
     return session.scalars(query.order_by(Suppression.address, Suppression.id).limit(limit)).all()
 
 
-def _find(session: Session, account: Account, made: Suppression) -> int | None:
+def _find(
+    session: Session, account_id: int, address: str, scope: str, scope_name: str
+) -> Suppression | None:
+    """The row itself, by values as they are stored."""
     return session.scalar(
-        select(Suppression.id).where(
-            Suppression.account_id == account.id,
-            Suppression.address == made.address,
-            Suppression.scope == made.scope,
-            Suppression.scope_name == made.scope_name,
+        select(Suppression).where(
+            Suppression.account_id == account_id,
+            Suppression.address == address,
+            Suppression.scope == scope,
+            Suppression.scope_name == scope_name,
         )
     )
 

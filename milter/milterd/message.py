@@ -13,21 +13,19 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from franking.accounts.rules import Rules
-from franking.domains.names import to_ascii, within
+from franking.domains.names import within
 from franking.mail import replies
 from franking.mail.acceptance import Acceptance
 from franking.mail.address import AddressError, Mailbox, parse_from
 from franking.mail.authority import Authority, SigningDomain
-from franking.mail.envelope import objection
+from franking.mail.envelope import objection, sending_domain
 from franking.mail.replies import Reply
 from franking.mail.words import shown
-from franking.reasons import Invalid
 from milterd import content, idempotency, labels, mailclients, outgoing, policy
 from milterd.attachments import check_attachments
 from milterd.bodyhash import LONGEST_LINE, BodyHash
 from milterd.labels import Labels
 from milterd.parts import Scanner
-from milterd.removal import without
 from milterd.verdict import Changes, Client, Headers, Lookups, Refusal, Relay
 
 LONGEST_SHOWN = 250  # characters of a subject or Message-ID that are kept
@@ -113,7 +111,12 @@ class Message:
         domain = _signing_domain(lookups, authority, author)
         return_path = self._return_path(lookups, authority, author, queue_id)
         suppressed = self._suppressed(lookups, authority, author, recipients)
-        delete, headers = without(self._headers, self._unwanted(authority.rules))
+        delete, headers = policy.apply(
+            self._headers,
+            authority.rules.custom_headers,
+            authority.rules.custom_headers_allowed,
+            self._relay.tag_header,
+        )
         add = outgoing.missing(headers, author.domain, now)
         complete = headers + add
         body_hash = self._body.digest()
@@ -191,7 +194,7 @@ class Message:
         """A new envelope sender if the client's is on no verified domain; null senders stay."""
         if not self.sender:
             return None
-        domain = _ascii_domain(self.sender)
+        domain = sending_domain(self.sender)
         if domain == author.domain or (
             domain and lookups.signing_domain(authority.account_id, domain) is not None
         ):
@@ -205,7 +208,7 @@ class Message:
     ) -> Mapping[str, str]:
         """Whom to leave out.  policyd has refused those it knew of by the envelope's domain."""
         refuses = authority.rules.suppressed == "reject"
-        if refuses and _ascii_domain(self.sender) == author.domain:
+        if refuses and sending_domain(self.sender) == author.domain:
             return {}
         return lookups.suppressed(authority.account_id, recipients, author.domain, authority.stream)
 
@@ -248,14 +251,6 @@ class Message:
             author.address, recipients, self._headers, said or body_hash
         )
 
-    def _unwanted(self, rules: Rules) -> Callable[[bytes], bool]:
-        """Of a field name in lower case: what was read from it is kept, or the plan drops it."""
-        read = labels.removable(self._relay.tag_header)
-        kept_off = policy.unwanted(
-            rules.custom_headers, rules.custom_headers_allowed, self._relay.tag_header
-        )
-        return lambda name: read(name) or kept_off(name)
-
 
 def _check_standing(authority: Authority) -> None:
     if authority.credential_ended:
@@ -273,13 +268,6 @@ def _signing_domain(lookups: Lookups, authority: Authority, author: Mailbox) -> 
     if authority.sending_domains and not within(author.domain, authority.sending_domains):
         raise _Refused(replies.domain_not_for_key(author.domain))
     return domain
-
-
-def _ascii_domain(address: str) -> str | None:
-    try:
-        return to_ascii(address.rpartition("@")[2])
-    except Invalid:
-        return None
 
 
 def _shown(headers: Headers, wanted: bytes) -> str:

@@ -26,6 +26,7 @@ from franking.accounts.limits import Exceeded
 from franking.db import Database, utcnow
 from franking.mail import holding
 from franking.mail.models import HeldMessage
+from franking.mail.transitions import record_released
 from franking.money import reservations
 from franking.reasons import AccountSuspended
 from worker.maillog.queuefile import READY, Queue, State
@@ -103,7 +104,7 @@ class Held:
             gone = [queue_id for queue_id in going if self._place(queue_id) is not Place.HOLD]
         if left or gone:
             with self._database.transaction() as session:
-                holding.released(session, self._node, [*left, *gone], self._clock())
+                record_released(session, self._node, [*left, *gone], self._clock())
         return bool(gone)
 
     def _granted(self, rows: Iterable[HeldMessage]) -> list[str]:

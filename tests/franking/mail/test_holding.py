@@ -69,7 +69,7 @@ class Shop:
 
     def released(self, *queue_ids: str) -> set[str]:
         with self.database.transaction() as session:
-            return holding.released(session, NODE, queue_ids, LATER)
+            return transitions.record_released(session, NODE, queue_ids, LATER)
 
     def state(self, queue_id: str) -> tuple[str, set[str], list[str]]:
         with self.database.session() as session:
