@@ -23,6 +23,7 @@ from sqlalchemy import (
     event,
     exc,
     make_url,
+    text,
 )
 from sqlalchemy.orm import Session
 
@@ -33,6 +34,7 @@ from franking.tables import utcnow
 __all__ = ["Base", "Database", "engine_options", "prepare", "utcnow"]
 
 LOCK_TIMEOUT = 3.0
+LONGEST_SNAPSHOT = 1800.0  # seconds of one statement
 POOL_SIZE = 16  # connections of one process at most; opened when they are needed
 
 
@@ -104,6 +106,16 @@ class Database:
     def session(self) -> Iterator[Session]:
         """A session for reading; what it changed is lost at the end."""
         with Session(self.engine) as session:
+            yield session
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """A session for reading that sees one moment, however long it takes."""
+        with patience.at_length(LONGEST_SNAPSHOT), Session(self.engine) as session:
+            if self.engine.dialect.name == "postgresql":  # SQLite's readers see one anyway
+                session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+                session.execute(text("SET TRANSACTION READ ONLY"))
+                session.execute(text("SET LOCAL statement_timeout = 0"))
             yield session
 
     @contextmanager

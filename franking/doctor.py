@@ -17,7 +17,7 @@ from sqlalchemy import func, select, text
 from franking import migrations
 from franking.db import Database, utcnow
 from franking.mail.models import LogPosition
-from franking.money import ledger
+from franking.money import verification
 from franking.money.models import Reservation
 from franking.nodes.models import Node
 from franking.settings import Settings, SettingsError
@@ -83,8 +83,8 @@ def schema(database: Database) -> Finding:
 
 
 def books(database: Database) -> Finding:
-    with database.session() as session:
-        problems = ledger.verify(session)
+    with database.snapshot() as session:
+        problems = verification.verify(session)
     if problems:
         return Finding("ledger", FAIL, problems[0], "stop sending and find out why; nothing else")
     return Finding("ledger", OK, "every balance matches its entries, all entries sum to 0")

@@ -66,6 +66,12 @@ def accepted_unpaid(queue_id: str, username: str) -> None:
     _log.critical("accepted_unpaid", queue_id=queue_id, username=username)
 
 
+def unpaid_released(queue_id: str) -> None:
+    """Somebody has released a message that waited for money with Postfix's tools: it is charged,
+    below zero if need be.  `franking message release` does the same."""
+    _log.error("unpaid_released", queue_id=queue_id)
+
+
 def delivery_unmatched(queue_id: str, address: str) -> None:
     """A delivery of one of our messages to a recipient that it does not have."""
     _log.warning("delivery_unmatched", queue_id=queue_id, address=address[:320])
@@ -79,6 +85,41 @@ def reservation_reconciled(queue_id: str, state: str, evidence: str) -> None:
 def reservation_unknown(queue_id: str, account_id: int) -> None:
     """No evidence either way, and the log has a gap: an operator must settle it."""
     _log.critical("reservation_unknown", queue_id=queue_id, account_id=account_id)
+
+
+def ledger_wrong(difference: str, count: int) -> None:
+    """The books do not add up; the first of so many differences.  `franking ledger verify` tells
+    them all."""
+    _log.critical("ledger_wrong", difference=difference[:300], count=count)
+
+
+def ledger_verified(seconds: float) -> None:
+    _log.info("ledger_verified", seconds=round(seconds, 1))
+
+
+def invoice_not_issued(account_id: int, why: str) -> None:
+    """An account's month could not be invoiced.  The worker tries it again every hour."""
+    _log.error("invoice_not_issued", account_id=account_id, why=why[:300])
+
+
+def fee_not_charged(account_id: int, why: str) -> None:
+    """An account's monthly fee could not be booked.  The worker tries it again every hour."""
+    _log.error("fee_not_charged", account_id=account_id, why=why[:300])
+
+
+def month_done(duty: str, period: str, count: int) -> None:
+    """Fees were charged to, or invoices issued for, so many accounts."""
+    _log.info("month_done", duty=duty, period=period, count=count)
+
+
+def notice_not_mailed(notice_id: int, error: str) -> None:
+    """The mail server did not take a notice; it is tried again, or given up."""
+    _log.warning("notice_not_mailed", notice_id=notice_id, error=error[:300])
+
+
+def endpoint_gone(endpoint_id: int, status: int | None) -> None:
+    """A customer's endpoint wants no more webhooks, and gets none."""
+    _log.info("endpoint_gone", endpoint_id=endpoint_id, status=status)
 
 
 def open_files_hidden(pid: int) -> None:
@@ -103,6 +144,33 @@ def queue_id_reused(queue_id: str) -> None:
 def milter_worker_ended(pid: int, status: int, lived: float) -> None:
     """The parent replaces it; `status` is negative for a signal, `lived` in seconds."""
     _log.error("milter_worker_ended", pid=pid, status=status, lived=round(lived, 1))
+
+
+def payment_provider_trouble(provider: str, error: BaseException) -> None:
+    """A payment provider did not answer, or refused; what waits for it is tried again."""
+    _log.error("payment_provider_trouble", provider=provider, error=_first_line(error))
+
+
+def deposit_unknown(provider: str, reference: str | None, other: str | None) -> None:
+    """A provider tells of a payment with our mark that is not, or not so, in this database."""
+    _log.error("deposit_unknown", provider=provider, reference=reference, provider_reference=other)
+
+
+def deposit_in_wrong_currency(reference: str, paid: str, wanted: str) -> None:
+    """Nothing was credited: an operator must send the money back, or credit it by hand."""
+    _log.critical("deposit_in_wrong_currency", reference=reference, paid=paid, wanted=wanted)
+
+
+def webhook_forged(provider: str, address: str | None, why: str) -> None:
+    """Somebody sent a payment webhook without its signature, or the secret is not the right one."""
+    _log.warning(
+        "webhook_forged", provider=provider, address=_word(address or "unknown"), why=why[:200]
+    )
+
+
+def died_at(point: str) -> None:
+    """The last line of a process that was told to die there (`franking.failpoints`)."""
+    _log.critical("died_at", point=point)
 
 
 def peer_fault(where: str, error: BaseException) -> None:

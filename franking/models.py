@@ -20,9 +20,14 @@ from franking.mail.models import (
     Recipient,
     Suppression,
 )
-from franking.money.models import Balance, LedgerEntry, Plan, PriceTier, Reservation
-from franking.nodes.models import Node
+from franking.money.billing.models import BillingSettings
+from franking.money.deposits.models import Deposit, ProviderEvent, SavedCard
+from franking.money.models import Balance, LedgerEntry, Plan, PriceList, Reservation
+from franking.money.statements.models import ChargeDay, Invoice, UsageDay
+from franking.nodes.models import Duty, Node
+from franking.notices.models import Notice
 from franking.tables import Base
+from franking.webhooks.models import Delivery, Endpoint
 
 __all__ = [
     "Account",
@@ -30,23 +35,34 @@ __all__ = [
     "AuthFailure",
     "Balance",
     "Base",
+    "BillingSettings",
+    "ChargeDay",
     "Credential",
     "CredentialUse",
+    "Delivery",
+    "Deposit",
     "DkimKey",
     "Domain",
+    "Duty",
+    "Endpoint",
     "Event",
     "HeldMessage",
     "IdempotencyKey",
+    "Invoice",
     "LedgerEntry",
     "LogPosition",
     "Message",
     "MessageAlias",
     "Node",
+    "Notice",
     "Plan",
-    "PriceTier",
+    "PriceList",
+    "ProviderEvent",
     "RateCounter",
     "Recipient",
     "Reservation",
+    "SavedCard",
     "Suppression",
+    "UsageDay",
     "User",
 ]

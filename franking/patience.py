@@ -25,6 +25,7 @@ LONGEST_WAIT = 4.0  # seconds; more than the server's statement_timeout, which h
 LEAST_CONNECT = 2.0  # seconds; libpq knows no shorter connect_timeout
 
 _until: ContextVar[float | None] = ContextVar("until", default=None)
+_longest: ContextVar[float] = ContextVar("longest", default=LONGEST_WAIT)
 
 
 @contextmanager
@@ -38,9 +39,19 @@ def within(seconds: float) -> Iterator[None]:
         _until.reset(token)
 
 
+@contextmanager
+def at_length(seconds: float) -> Iterator[None]:
+    """One statement inside the block may take this many seconds: nobody waits for its answer."""
+    token = _longest.set(seconds)
+    try:
+        yield
+    finally:
+        _longest.reset(token)
+
+
 def _left() -> float:
-    until = _until.get()
-    return LONGEST_WAIT if until is None else min(LONGEST_WAIT, until - time.monotonic())
+    until, longest = _until.get(), _longest.get()
+    return longest if until is None else min(longest, until - time.monotonic())
 
 
 class PatientConnection(psycopg.Connection[Any]):

@@ -41,5 +41,17 @@ class InsufficientBalance(Refused):
     """The account cannot pay for this message."""
 
 
+class CapReached(Refused):
+    """The customer's own cap on a day's spending; money is there.  `whose`: account or API key."""
+
+    def __init__(self, whose: str) -> None:
+        super().__init__(f"Daily spending cap of this {whose} reached")
+        self.whose = whose
+
+
+class PriceMoved(Refused):
+    """So much was sent meanwhile that the next price may hold; the next attempt sees it."""
+
+
 class AccountSuspended(Refused):
     """The account may not send at present."""

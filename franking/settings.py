@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import os
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +26,9 @@ from pydantic_settings import (
 from sqlalchemy import make_url
 
 from franking.listeners import ListenerName, Listeners
+from franking.money.statements.config import Invoices
+from franking.notices.config import Notices
+from franking.webhooks.config import Webhooks
 
 DEFAULT_FILE = Path("/etc/franking/franking.toml")
 
@@ -131,6 +135,38 @@ class Housekeeping(_Section):
     """`franking-worker housekeeping`."""
 
     every: float = Field(1, gt=0, description="seconds between looks at held mail and the queue")
+    alerts_every: float = Field(10, gt=0, description="seconds between looks at balances")
+
+
+class Deposits(_Section):
+    """What a customer may pay at once, in units of the plan's currency."""
+
+    smallest: Decimal = Field(Decimal(5), gt=0, description="smallest payment")
+    largest: Decimal = Field(Decimal(5000), le=10**9, description="largest payment")
+    suggested: tuple[Decimal, ...] = Field(
+        (Decimal(10), Decimal(25), Decimal(50), Decimal(100)), description="amounts to choose from"
+    )
+    bank_transfer: str = Field(
+        "",
+        description="where to send money, shown to customers; without it they are not offered it",
+    )
+
+
+class Stripe(_Section):
+    """Payments by card; offered when both secrets are set (docs/deposits.md)."""
+
+    secret_key: SecretStr = Field(SecretStr(""), description="sk_live_… or rk_live_…")
+    webhook_secret: SecretStr = Field(SecretStr(""), description="whsec_… of the endpoint")
+    api_base: str = Field("https://api.stripe.com", description="without a final /")
+
+
+class Btcpay(_Section):
+    """Payments by BTCPay Server; offered when all four are set (docs/deposits.md)."""
+
+    url: str = Field("", description="of the server, without a final /")
+    store_id: str = ""
+    api_key: SecretStr = Field(SecretStr(""), description="may view and create invoices")
+    webhook_secret: SecretStr = SecretStr("")
 
 
 class Maillog(_Section):
@@ -174,6 +210,12 @@ class Settings(BaseSettings):
     protection: Protection = Protection()
     overload: Overload = Overload()
     housekeeping: Housekeeping = Housekeeping()
+    deposits: Deposits = Deposits()
+    stripe: Stripe = Stripe()
+    btcpay: Btcpay = Btcpay()
+    invoices: Invoices = Invoices()
+    notices: Notices = Notices()
+    webhooks: Webhooks = Webhooks()
 
     @classmethod
     def settings_customise_sources(

@@ -28,6 +28,7 @@ from franking.mail import replies, suppressions
 from franking.mail.authority import Authority, authority
 from franking.mail.envelope import objection, sending_domain
 from franking.mail.replies import Reply
+from franking.reasons import CapReached, InsufficientBalance
 from policyd.authenticate import Unavailable
 from policyd.connections import Connection, Connections
 from policyd.delegation import DUNNO, Request
@@ -100,7 +101,7 @@ class Decider:
         yield from _addresses(question.request)
         yield from self._recipients(question)
         yield from _limits(question)
-        yield from _balance(question.standing)
+        yield from _balance(question)
 
     def _connection(self, question: _Question) -> Iterator[Reply]:
         rules, connection = question.standing.rules, question.connection
@@ -183,9 +184,17 @@ def _limits(question: _Question) -> Iterator[Reply]:
         yield limits.reply(exceeded)
 
 
-def _balance(standing: Authority) -> Iterator[Reply]:
-    if standing.mode == "live" and standing.available < standing.unit_price:
-        yield replies.insufficient_balance()
+def _balance(question: _Question) -> Iterator[Reply]:
+    """At RCPT as for one recipient; at DATA, Postfix says how many there are.  Where suppressed
+    ones are left out, only milterd knows how many get the message."""
+    standing = question.standing
+    if standing.mode != "live":
+        return
+    known = standing.rules.suppressed == "reject"
+    try:
+        standing.check_funds(question.request.recipients if known else 1)
+    except (InsufficientBalance, CapReached) as why:
+        yield replies.unpaid(why, standing.terms.on_empty)
 
 
 def _refusal(standing: Authority, request: Request, reply: Reply, now: datetime) -> Refusal:

@@ -53,6 +53,11 @@ class Request:
         """Names the smtpd process that asks: the first part of `instance`."""
         return self.instance.partition(".")[0]
 
+    @property
+    def recipients(self) -> int:
+        """How many there are, at least one."""
+        return max(1, int(self.recipient_count)) if self.recipient_count.isdecimal() else 1
+
 
 _KNOWN = {field.name for field in fields(Request)}
 

@@ -31,6 +31,7 @@ from stack.ports import HOST, Ports
 from stack.settings_file import merged, toml, write_private
 
 BOUNCE_DOMAIN = "bounce.franking.test"
+NOTICES_FROM = "billing@franking.test"
 LONGEST_SOCKET = 103  # characters; sun_path holds 108 with its NUL, macOS 104
 
 
@@ -122,10 +123,14 @@ class Instance:
         main.cf's relative paths look for them."""
         return self.spool / "franking" / name
 
+    @property
+    def secrets_file(self) -> Path:
+        return self.root / "secrets.json"
+
     @cached_property
     def secrets(self) -> dict[str, str]:
         """This instance's secrets, made at its first start."""
-        path = self.root / "secrets.json"
+        path = self.secrets_file
         if not path.exists():
             made = {
                 "master_key": base64.b64encode(secrets.token_bytes(32)).decode(),
@@ -138,7 +143,7 @@ class Instance:
     def remember_secret(self, **more: str) -> None:
         """Keep further secrets: the database holds only hashes of them."""
         self.secrets.update(more)
-        write_private(self.root / "secrets.json", json.dumps(self.secrets, indent=2))
+        write_private(self.secrets_file, json.dumps(self.secrets, indent=2))
 
     def settings(self) -> dict[str, Any]:
         """The settings of every process, in the shape of `franking.settings.Settings`."""
@@ -153,6 +158,15 @@ class Instance:
             },
             "smtp": {"host": HOST, "ports": self.ports.smtp_ports()},
             "bounces": {"domain": BOUNCE_DOMAIN},
+            "notices": {
+                "from_address": NOTICES_FROM,
+                "smtp_host": HOST,
+                "smtp_port": self.ports.sink,
+                "every": 1,
+            },
+            # Endpoints are on this machine, too.
+            "webhooks": {"ports": [], "allow_http": True, "allow_private": True},
+            "housekeeping": {"alerts_every": 1},
             # Everybody is 127.0.0.1 here: one's typing errors must not delay the others.
             "protection": {"free_failures": 500, "address_failures": 500},
             "maillog": {

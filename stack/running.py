@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -29,6 +29,8 @@ from franking.accounts.rules import Rules, stored
 from franking.db import Database
 from franking.domains import ownership
 from franking.money import ledger, pricing
+from franking.money.pricing import Tier
+from franking.money.terms import Terms
 from franking.settings import Settings, load
 from stack import StackError, demo, supervisor
 from stack.cluster import Cluster
@@ -87,16 +89,23 @@ class RunningStack:
         directory: Path,
         engine: str = "sqlite",
         settings: Mapping[str, Any] | None = None,
+        beside: RunningStack | None = None,
     ) -> Iterator[RunningStack]:
         """`engine` is sqlite or postgresql; the directory must be traversable for everybody.
 
         `settings` are those that differ from a stack's own, in the shape of the settings file:
-        `{"listeners": {"alternate": {"enabled": False}}}`.
+        `{"listeners": {"alternate": {"enabled": False}}}`.  With `beside`, it is a further node of
+        that one, with the same database and keys; give it a name: `{"node": "second"}`.
         """
-        cluster = Cluster.create(directory / "postgresql") if engine == "postgresql" else None
-        url = cluster.url if cluster else None
+        cluster = None
+        if beside is None and engine == "postgresql":
+            cluster = Cluster.create(directory / "postgresql")
+        shared = beside.database_url if beside else None
+        url = cluster.url if cluster else shared
         stack = cls(Instance.at(directory / "var", Ports.free(), url), cluster)
         write_private(stack.instance.local_settings_file, toml(settings or {}))
+        if beside is not None:
+            write_private(stack.instance.secrets_file, beside.instance.secrets_file.read_text())
         try:
             stack.start()
             yield stack
@@ -180,19 +189,21 @@ class RunningStack:
         *,
         balance: int = 1_000_000_000,
         rules: Rules | None = None,
+        terms: Terms | None = None,
+        tiers: Sequence[Tier] = (Tier(0, demo.UNIT_PRICE),),
         mode: str = "live",
     ) -> Sender:
         """A new account `name` with a balance in micro-units and the domain `<name>.test`.
 
-        With `rules`, it is on a plan of its own.
+        With `rules` or `terms`, it is on a plan of its own.
         """
         with self.database.transaction() as session:
             plan = pricing.plan_named(session, demo.PLAN)
-            if rules is not None:
+            if rules is not None or terms is not None:
                 plan = pricing.create_plan(
-                    session, name, currency=demo.CURRENCY, unit_price=demo.UNIT_PRICE
+                    session, name, currency=demo.CURRENCY, tiers=tiers, terms=terms
                 )
-                plan.rules = stored(rules)
+                plan.rules = stored(rules or Rules())
             account = accounts.create(session, name, plan=plan)
             if balance:
                 ledger.deposit(session, account.id, balance, reference=f"test-{name}")

@@ -61,6 +61,7 @@ def processes(instance: Instance) -> list[Watched]:
         Watched("milterd", ["env", *milterd]),
         Watched("worker", [f"{binaries}/franking-worker", "maillog"]),
         Watched("housekeeping", [f"{binaries}/franking-worker", "housekeeping"]),
+        Watched("webhooks", [f"{binaries}/franking-worker", "webhooks"]),
         Watched("webpanel", webpanel),
         Watched("postfix", postfix.master_command(instance.postfix)),
     ]

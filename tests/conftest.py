@@ -8,12 +8,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from pydantic import SecretStr
 
 from franking.db import Database
 from franking.models import Base
 from franking.settings import Panel, Policyd, Settings
 from tests import factories
+
+# How many examples hypothesis makes up: few wherever the whole suite runs, and as many as the
+# ledger's promise asks for in `script/test --long` (`--hypothesis-profile long`).  No deadlines:
+# the machine may be busy.
+_patient = [HealthCheck.too_slow, HealthCheck.data_too_large]
+hypothesis_settings.register_profile(
+    "quick", max_examples=40, deadline=None, suppress_health_check=_patient
+)
+hypothesis_settings.register_profile(
+    "long", max_examples=10_000, deadline=None, suppress_health_check=_patient
+)
+hypothesis_settings.load_profile("quick")
 
 
 @pytest.fixture(scope="session", autouse=True)

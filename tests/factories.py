@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import base64
 import itertools
+from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
@@ -14,8 +16,11 @@ from franking.accounts import account as accounts
 from franking.accounts import credentials
 from franking.accounts.credentials import Created
 from franking.accounts.models import Account
+from franking.db import utcnow
 from franking.domains import ownership
 from franking.domains.models import Domain
+from franking.mail.acceptance import Acceptance, accept
+from franking.mail.authority import authority
 from franking.money import ledger, pricing
 from franking.money.models import Plan
 
@@ -55,6 +60,41 @@ def verified_domain(session: Session, owner: Account, name: str = "example.com")
     domain = ownership.add(session, owner, name, master_key=MASTER_KEY)
     ownership.mark_verified(session, domain, by="assumed")
     return domain
+
+
+def message(
+    session: Session,
+    username: str,
+    domain_id: int,
+    queue_id: str,
+    at: datetime,
+    *,
+    node: str = "n1",
+    recipients: Sequence[str] = ("anna@example.org",),
+    tags: Sequence[str] = (),
+    subject: str = "Hello",
+) -> str:
+    """An accepted message, at the prices of now or, should they begin later, of `at`."""
+    standing = authority(session, username, max(at, utcnow()))
+    assert standing is not None
+    accept(
+        session,
+        Acceptance(
+            node=node,
+            queue_id=queue_id,
+            authority=standing,
+            domain_id=domain_id,
+            from_address="hello@example.com",
+            envelope_sender="bounces@example.com",
+            recipients=list(recipients),
+            subject=subject,
+            message_id=f"<{queue_id}@example.com>",
+            size=4321,
+            now=at,
+            tags=list(tags),
+        ),
+    )
+    return queue_id
 
 
 def suspend(session: Session, owner: Account, reason: str = "unpaid invoice") -> None:

@@ -3,7 +3,8 @@
 `create_app` puts the pieces together; nothing happens at import.  Every area is a folder with its
 `views.py`: a view loads with a function of `franking` that takes the account of the logged-in
 user, and renders.  What is foreign does not exist (404).  Pages need a login unless their view
-says `@public` (`webpanel.access`); every POST needs a CSRF token, without exception.
+says `@public` (`webpanel.access`); every POST needs a CSRF token, save for the signed webhooks of
+payment providers (`@signed`).
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from __future__ import annotations
 from flask import Flask
 
 from franking import sealing
+from franking.money.deposits.providers import offered
 from franking.settings import Settings, load
 from webpanel import (
     access,
+    billing,
     config,
     credentials,
     database,
@@ -24,11 +27,12 @@ from webpanel import (
     health,
     messages,
     overview,
+    payments,
     refused,
     replies,
 )
 
-AREAS = (overview, credentials, messages, refused, replies, health)
+AREAS = (overview, credentials, messages, refused, billing, payments, replies, health)
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -37,6 +41,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask(__name__)
     app.config.update(config.flask_config(chosen))
     app.extensions["franking.settings"] = chosen
+    app.extensions["franking.providers"] = offered(chosen)
     app.extensions["franking.sealer"] = sealing.for_credentials(chosen)
     database.init_app(app, chosen.database_url)
     extensions.init_app(app)

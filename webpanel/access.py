@@ -1,6 +1,8 @@
 """Who may see a page: by default only who has logged in.
 
 A view is open to everybody when it says `@public`; a view that forgets to say anything is closed.
+Every POST needs a CSRF token, unless its view says `@signed`: the webhooks of payment providers,
+which have no browser behind them.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from flask import Flask, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
+from webpanel.extensions import csrf
+
 View = TypeVar("View", bound=Callable[..., Any])
 OPEN = {"static", "security.login"}  # endpoints that are not ours to decorate
 
@@ -20,6 +24,15 @@ def public(view: View) -> View:
     """Mark a view as open to everybody; goes below `@bp.route`."""
     view.public = True  # type: ignore[attr-defined]
     return view
+
+
+def signed(view: View) -> View:
+    """Open to everybody, and without a CSRF token: the view checks a signature over the body.
+
+    Goes below `@bp.route`.
+    """
+    csrf.exempt(view)
+    return public(view)
 
 
 def init_app(app: Flask) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime
 from flask import Flask
 from markupsafe import Markup, escape
 
-from franking.money.amounts import format_amount
+from franking.money.amounts import format_amount, places, plain_amount
 from franking.settings import Settings
 
 COLOURS = {  # Tabler's names
@@ -31,6 +31,11 @@ COLOURS = {  # Tabler's names
     "reserved": "azure",
     "captured": "green",
     "unknown": "orange",
+    "waiting": "yellow",
+    "pending": "yellow",
+    "paid": "green",
+    "failed": "red",
+    "reversed": "orange",
 }
 
 
@@ -38,6 +43,8 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(
         money=format_amount,
+        plain=plain_amount,
+        places=places,
         iso=iso,
         moment=moment,
         size=size,

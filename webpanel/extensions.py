@@ -13,9 +13,11 @@ from flask_wtf.csrf import CSRFProtect
 from webpanel.database import db
 from webpanel.user import PanelUser
 
+csrf = CSRFProtect()
+
 
 def init_app(app: Flask) -> None:
-    CSRFProtect(app)
+    csrf.init_app(app)
     security = Security(app, SQLAlchemySessionUserDatastore(db.session, PanelUser, RoleMixin))
     # Else `POST /login?include_auth_token` hands out a token that opens every page, also as
     # `?auth_token=`, never expires and outlives the logout (flask_security/core.py).

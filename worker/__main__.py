@@ -28,10 +28,18 @@ def maillog() -> None:
 
 @main.command()
 def housekeeping() -> None:
-    """Release held mail, watch this node's queue and load, delete old rows."""
+    """Release held mail, watch the queue, balances and books, mail notices, delete old rows."""
     from worker.housekeeping.service import Service  # noqa: PLC0415
 
     _run("worker.housekeeping", Service)
+
+
+@main.command()
+def webhooks() -> None:
+    """Post what has happened to customers' endpoints."""
+    from worker.webhooks.service import Service  # noqa: PLC0415
+
+    _run("worker.webhooks", Service)
 
 
 class _Service(Protocol):
@@ -45,7 +53,11 @@ def _run(name: str, service: Callable[[settings.Settings, Event], _Service]) -> 
         sys.exit(str(error))
     log.configure(name, own.log_level)
     log.started(own.describe())
-    service(own, _until_told()).run()
+    try:
+        made = service(own, _until_told())
+    except settings.SettingsError as error:
+        sys.exit(str(error))
+    made.run()
     log.stopped()
 
 

@@ -22,6 +22,7 @@ from franking.accounts.rules import Narrowing, Rules, Window, rules_of
 from franking.accounts.rules import plain as plain_rules
 from franking.domains.models import Domain
 from franking.domains.names import to_ascii
+from franking.money.amounts import plain_amount
 from franking.reasons import Invalid
 
 MOST_NETWORKS = 100
@@ -140,6 +141,9 @@ def wider(plan: Rules, own: Narrowing) -> Iterator[tuple[str, str]]:
         most, wanted = getattr(plan, name), getattr(own, name)
         if most is not None and wanted is not None and wanted > most:
             yield name, f"{wanted} is more than the plan's {most}"
+    if plan.daily_spend is not None and (own.daily_spend or 0) > plan.daily_spend:
+        wanted, most = plain_amount(own.daily_spend or 0), plain_amount(plan.daily_spend)
+        yield "daily_spend", f"{wanted} is more than the plan's {most}"
     if own.custom_headers is not None:
         strictness = ("keep", "allowlist", "drop")
         if strictness.index(own.custom_headers) < strictness.index(plan.custom_headers):

@@ -7,7 +7,7 @@ the panel.  *Credential*: a user name and secret with which an application submi
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -94,6 +94,10 @@ class Credential(Base):
     last_used_at: Mapped[datetime | None]
     last_used_ip: Mapped[str | None] = mapped_column(String(45))
     last_used_helo: Mapped[str | None] = mapped_column(String(255))
+    # What its messages of one day (UTC) cost; counted while it has a daily cap.
+    spent: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    spent_on: Mapped[date | None]
+    cap_told_on: Mapped[date | None]  # when its account was told the last time
 
     account: Mapped[Account] = relationship(lazy="joined", innerjoin=True)
 

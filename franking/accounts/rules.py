@@ -51,6 +51,7 @@ def _header(name: str) -> str:
 Extension = Annotated[str, AfterValidator(_extension)]
 Header = Annotated[str, AfterValidator(_header)]
 Limit = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Micros = Annotated[int, Field(ge=0, le=10**15)]
 
 
 class Window(_Model):
@@ -110,6 +111,9 @@ class Rules(_Model):
     max_connections: Limit | None = Field(None, description="open at the same time on one node")
     daily_quota: Limit | None = Field(None, description="messages a day (UTC); 452 beyond it")
     quota_on_excess: Excess = "defer"
+    daily_spend: Micros | None = Field(
+        None, description="micro-units that one API key's messages of a day (UTC) may cost"
+    )
     windows: tuple[Window, ...] = ()
 
     # Recipients that must not be written to.
@@ -142,6 +146,7 @@ class Narrowing(_Model):
     max_messages_per_connection: Limit | None = None
     max_connections: Limit | None = None
     daily_quota: Limit | None = None
+    daily_spend: Micros | None = None
     windows: tuple[Window, ...] = ()
 
 
@@ -229,6 +234,7 @@ def narrowed(plan: Rules, own: Narrowing) -> Rules:
                 plan.max_messages_per_connection, own.max_messages_per_connection
             ),
             "max_connections": _least(plan.max_connections, own.max_connections),
+            "daily_spend": _least(plan.daily_spend, own.daily_spend),
             "windows": (*plan.windows, *_own_windows(own)),
         }
     )

@@ -110,5 +110,21 @@ def show(context: Context, name: str | None, as_json: bool) -> None:
     emit(data, as_json, lambda: "\n".join(f"{key}: {value}" for key, value in data.items()))
 
 
+@account.command("set-plan")
+@click.argument("name", metavar="ACCOUNT")
+@click.argument("plan")
+@json_option
+@click.pass_obj
+def set_plan(context: Context, name: str, plan: str, as_json: bool) -> None:
+    """Put ACCOUNT on PLAN; its prices, terms and rules hold from the next message on."""
+    with context.transaction() as session:
+        row = accounts.get(session, name)
+        before = row.plan.name
+        accounts.change_plan(session, row, pricing.plan_named(session, plan))
+        audit.record(session, row.id, context.actor, "account.set_plan", before=before, after=plan)
+        data = describe(session, row) | {"plan_before": before}
+    emit(data, as_json, lambda: f"account {name}: plan {before} → {plan}")
+
+
 def register(group: click.Group) -> None:
     group.add_command(account)

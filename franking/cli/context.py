@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from sqlalchemy.exc import OperationalError, ProgrammingError
@@ -20,10 +20,25 @@ from franking.db import Database
 from franking.reasons import Refused
 from franking.settings import Settings
 
+LONGEST_NOTE = 180  # characters; the books have 200
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 account_option = click.option(
     "--account", "-a", "account_name", help="Account; may be left out while there is only one."
 )
+
+
+def _no_longer(_ctx: click.Context, _param: click.Parameter, note: str) -> str:
+    if len(note) > LONGEST_NOTE:
+        raise click.BadParameter(f"more than {LONGEST_NOTE} characters")
+    return note
+
+
+def note_option(about: str) -> Callable[[_F], _F]:
+    """A reason that must be given, and is kept."""
+    return click.option("--note", required=True, callback=_no_longer, help=about)
 
 
 class Context:
@@ -47,6 +62,12 @@ class Context:
     def session(self) -> Iterator[Session]:
         """A reading session, with the same treatment of errors."""
         with self._explained(), self._database.session() as session:
+            yield session
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """A reading session that sees one moment."""
+        with self._explained(), self._database.snapshot() as session:
             yield session
 
     @contextmanager

@@ -14,13 +14,14 @@ from franking.cli.context import (
     account_option,
     emit,
     json_option,
+    note_option,
     table,
     the_account,
 )
 from franking.db import utcnow
 from franking.mail import holding, messages
 from franking.mail.models import MESSAGE_STATES, Event, Message
-from franking.money import reservations
+from franking.money import refunds, reservations
 from franking.money.amounts import format_amount
 
 
@@ -73,7 +74,12 @@ def _whole(session: Session, row: Message) -> dict[str, Any]:
         "currency": account.plan.currency,
         "charge": None
         if money is None
-        else {"amount_micros": money.amount, "state": money.state, "evidence": money.evidence},
+        else {
+            "amount_micros": money.amount,
+            "refunded_micros": row.refunded,
+            "state": money.state,
+            "evidence": money.evidence,
+        },
         "signatures": row.signatures,
         "client": {
             "ip": row.client_ip,
@@ -116,6 +122,9 @@ def _human(data: dict[str, Any]) -> str:
     if charge:
         amount = format_amount(charge["amount_micros"], data["currency"])
         facts.append(f"charge     {amount}, {charge['state']} ({charge['evidence'] or 'pending'})")
+        if charge["refunded_micros"]:
+            back = format_amount(charge["refunded_micros"], data["currency"])
+            facts.append(f"refunded   {back}")
     rows = [
         (e["at"], e["event"], e["recipient"], e["enhanced_code"], e["remote_host"], e["reply"])
         for e in data["events"]
@@ -182,6 +191,32 @@ def release(context: Context, queue_id: str, force: bool, as_json: bool) -> None
         data = {"queue_id": queue_id, "node": held.node, "reason": held.reason, "forced": force}
     told = "is released" if force else f"goes next; it is held because the {held.reason}"
     emit(data, as_json, lambda: f"{queue_id} {told}")
+
+
+@message.command("refund")
+@click.argument("queue_id")
+@note_option("Why; it is on the ledger.")
+@json_option
+@click.pass_obj
+def refund(context: Context, queue_id: str, note: str, as_json: bool) -> None:
+    """Give back what a message has cost, as far as it was not given back already."""
+    with context.transaction() as session:
+        row = messages.find(session, queue_id)
+        back = refunds.give_back_rest(session, row.node, row.queue_id, note=note, now=utcnow())
+        audit.record(
+            session, row.account_id, context.actor, "message.refund",
+            node=row.node, queue_id=row.queue_id, amount_micros=back, note=note,
+        )  # fmt: skip
+        account = session.get_one(Account, row.account_id)
+        amount = format_amount(back, account.plan.currency)
+        data = {
+            "queue_id": row.queue_id,
+            "node": row.node,
+            "account": account.name,
+            "amount_micros": back,
+            "currency": account.plan.currency,
+        }
+    emit(data, as_json, lambda: f"{row.queue_id}: {amount} given back to {account.name}")
 
 
 def register(group: click.Group) -> None:

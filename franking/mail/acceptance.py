@@ -11,6 +11,7 @@ a test credential, those whose recipients are all suppressed, and repeats (`idem
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -28,7 +29,10 @@ from franking.mail.idempotency import Standing
 from franking.mail.models import Event, Message, Recipient
 from franking.mail.replies import Reply
 from franking.money import reservations
-from franking.reasons import AccountSuspended, Refused
+from franking.money.reservations import Purchase
+from franking.reasons import AccountSuspended, CapReached, InsufficientBalance, Refused
+
+NO_MONEY = "Insufficient balance"
 
 # Built once: on the way of every message, building a statement costs more than executing it.
 _MESSAGE = insert(Message.__table__)  # type: ignore[arg-type]
@@ -103,8 +107,8 @@ class Acceptance:
 
 
 def accept(session: Session, message: Acceptance) -> Outcome:
-    """Raises InsufficientBalance, AccountSuspended, NotAccepted or DuplicateQueueId; the caller
-    then rolls back, and nothing is written."""
+    """Raises AccountSuspended, NotAccepted, DuplicateQueueId or PriceMoved; the caller then rolls
+    back, and nothing is written."""
     _still_welcome(session, message)
     if message.idempotency is not None and _is_repeat(session, message, *message.idempotency):
         return Outcome.DISCARD
@@ -115,23 +119,49 @@ def accept(session: Session, message: Acceptance) -> Outcome:
     if not message.written_to:
         _store(session, message, "suppressed", 0)
         return Outcome.DISCARD
-    price = message.authority.unit_price
-    reservations.reserve(
-        session,
+    who = message.authority
+    try:
+        # A savepoint, so that what was written for a paid message can be taken back.
+        with session.begin_nested() if who.waits_for_money else nullcontext():
+            return _take(session, message, counted)
+    except InsufficientBalance as empty:
+        most = who.terms.hold_messages
+        if not (who.waits_for_money and holding.may_wait(session, who.credential_id, most)):
+            raise NotAccepted(replies.unpaid(empty, who.terms.on_empty)) from empty
+    except CapReached as reached:
+        raise NotAccepted(replies.unpaid(reached, who.terms.on_empty)) from reached
+    return _take(session, message, counted, paid=False)
+
+
+def _take(
+    session: Session, message: Acceptance, counted: Exceeded | Counted, *, paid: bool = True
+) -> Outcome:
+    """Write everything, and then move the money: from there to the commit, whoever else sends for
+    this account waits.  Without money it is held, and so it is when `counted` is a limit."""
+    purchase = _purchase(message)
+    offered = reservations.offer(session, purchase, message.now)
+    outcome, reason = Outcome.DELIVER, None if paid else NO_MONEY
+    if isinstance(counted, Exceeded):
+        counted, reason = [], str(counted)
+    _store(session, message, "queued", offered.quote.amount, counted)
+    if reason is not None:
+        _hold(session, message, reason, paid=paid)
+        outcome = Outcome.HOLD
+    take = reservations.reserve if paid else reservations.wait
+    take(session, purchase, offered, message.now)
+    return outcome
+
+
+def _purchase(message: Acceptance) -> Purchase:
+    who = message.authority
+    return Purchase(
         node=message.node,
         queue_id=message.queue_id,
-        account_id=message.authority.account_id,
-        amount=price,
-        unit_price=price,
-        price_tier_id=message.authority.price_tier_id,
-        now=message.now,
+        account_id=who.account_id,
+        units=who.units(message.written_to),
+        tariff=who.tariff,
+        bounds=who.bounds(),
     )
-    if isinstance(counted, Exceeded):
-        _store(session, message, "queued", price)
-        _hold(session, message, counted)
-        return Outcome.HOLD
-    _store(session, message, "queued", price, counted)
-    return Outcome.DELIVER
 
 
 def _still_welcome(session: Session, message: Acceptance) -> None:
@@ -177,13 +207,14 @@ def _count(session: Session, message: Acceptance) -> Exceeded | Counted:
         raise NotAccepted(limits.reply(exceeded)) from exceeded
 
 
-def _hold(session: Session, message: Acceptance, exceeded: Exceeded) -> None:
+def _hold(session: Session, message: Acceptance, reason: str, *, paid: bool) -> None:
     holding.hold(
         session,
         node=message.node,
         queue_id=message.queue_id,
         subject=_subject(message),
-        exceeded=exceeded,
+        reason=reason,
+        unpaid=not paid,
         recipients=message.written_to,
         now=message.now,
     )

@@ -6,6 +6,7 @@ outlive the session that read them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,12 +18,32 @@ from franking.accounts.models import Account, Credential
 from franking.accounts.rules import Rules, effective
 from franking.domains.models import DkimKey, Domain
 from franking.domains.names import and_above
-from franking.money.models import Balance, Plan, PriceTier
+from franking.money.billing.models import BillingSettings
+from franking.money.models import Balance, Plan, PriceList
+from franking.money.periods import day_of, month_of
+from franking.money.pricing import Tariff, tariff
+from franking.money.reservations import Bounds
+from franking.money.terms import Terms, terms_of
+from franking.reasons import CapReached, InsufficientBalance
+
+
+@dataclass(frozen=True)
+class Funds:
+    """An account's money and what of it was used; micro-units.
+
+    `volume`: units of this month.  `spent`: today, by the account and by the credential.
+    """
+
+    available: int
+    volume: int = 0
+    spent: int = 0
+    spent_by_credential: int = 0
+    daily_cap: int | None = None
 
 
 @dataclass(frozen=True)
 class Authority:
-    """A credential's standing; money in micro-units.
+    """A credential's standing.
 
     `credential_ended`: revoked or expired.  `sending_domains` empty: no restriction.
     """
@@ -35,10 +56,48 @@ class Authority:
     mode: str
     stream: str
     sending_domains: list[str]
-    price_tier_id: int
-    unit_price: int
-    available: int
     rules: Rules
+    terms: Terms
+    tariff: Tariff
+    funds: Funds
+
+    def units(self, recipients: int) -> int:
+        """How many of them a message to so many recipients is."""
+        return recipients if self.terms.billing_unit == "recipient" else 1
+
+    def bounds(self) -> Bounds:
+        """What a message may not exceed."""
+        cap = self.rules.daily_spend
+        return Bounds(
+            self.terms.floor(self.tariff.paid_price(self.funds.volume)),
+            self.funds.daily_cap,
+            None if cap is None else (self.credential_id, cap),
+        )
+
+    def check_funds(self, recipients: int) -> None:
+        """Raises InsufficientBalance or CapReached when there is no money for such a message at
+        present: an early answer, not the last.  Mail that may wait for money passes."""
+        price = self.tariff.quote(self.units(recipients), self.funds.volume).amount
+        for whose, spent, cap in self._caps():
+            if price and spent + price > cap:
+                raise CapReached(whose)
+        if (
+            price
+            and self.funds.available - price < -self.bounds().floor
+            and not self.waits_for_money
+        ):
+            raise InsufficientBalance("Insufficient balance")
+
+    @property
+    def waits_for_money(self) -> bool:
+        return self.terms.on_empty == "hold"
+
+    def _caps(self) -> Iterator[tuple[str, int, int]]:
+        """Whose, what was spent today, and the most that may be."""
+        if self.funds.daily_cap is not None:
+            yield "account", self.funds.spent, self.funds.daily_cap
+        if self.rules.daily_spend is not None:
+            yield "API key", self.funds.spent_by_credential, self.rules.daily_spend
 
 
 class NoPrice(Exception):
@@ -63,8 +122,9 @@ class SigningDomain:
 
 
 _accounts, _credentials = Account.__table__.c, Credential.__table__.c
-_tiers, _newer = PriceTier.__table__, PriceTier.__table__.alias()
-_CURRENT_TIER = (
+_prices, _newer = PriceList.__table__, PriceList.__table__.alias()
+_balance, _plans = Balance.__table__.c, Plan.__table__.c
+_CURRENT_PRICES = (
     select(_newer.c.id)
     .where(_newer.c.plan_id == _accounts.plan_id, _newer.c.starts_at <= bindparam("moment"))
     .order_by(_newer.c.starts_at.desc())
@@ -88,17 +148,26 @@ _AUTHORITY = (
         _credentials.mode,
         _credentials.stream,
         _credentials.sending_domains,
-        _tiers.c.id,
-        _tiers.c.unit_price,
-        Balance.__table__.c.available,
-        Plan.__table__.c.rules,
+        _plans.rules,
         _credentials.rules,
+        _plans.terms,
+        _prices.c.id,
+        _prices.c.tiers,
+        _balance.available,
+        _balance.period,
+        _balance.volume,
+        _balance.spent_on,
+        _balance.spent,
+        _credentials.spent_on,
+        _credentials.spent,
+        BillingSettings.__table__.c.daily_cap,
     )
     .select_from(Credential.__table__)
     .join(Account.__table__, _accounts.id == _credentials.account_id)
-    .join(Plan.__table__, Plan.__table__.c.id == _accounts.plan_id)
-    .join(Balance.__table__, Balance.__table__.c.account_id == _accounts.id)
-    .outerjoin(_tiers, _tiers.c.id == _CURRENT_TIER)
+    .join(Plan.__table__, _plans.id == _accounts.plan_id)
+    .join(Balance.__table__, _balance.account_id == _accounts.id)
+    .outerjoin(_prices, _prices.c.id == _CURRENT_PRICES)
+    .outerjoin(BillingSettings.__table__, BillingSettings.__table__.c.account_id == _accounts.id)
     .where(_credentials.username == bindparam("username"))
 )
 _domains, _keys = Domain.__table__.c, DkimKey.__table__.c
@@ -133,9 +202,20 @@ def authority(session: Session, username: str, moment: datetime) -> Authority | 
     row = session.connection().execute(_AUTHORITY, asked).one_or_none()
     if row is None:
         return None
-    if row.unit_price is None:
+    (rules, own, terms, prices, tiers, available, period, volume,
+     spent_on, spent, credential_spent_on, spent_by_credential, cap) = row[8:]  # fmt: skip
+    if tiers is None:
         raise NoPrice(f"the plan of account {row[0]} has no price at {moment}")
-    values: list[Any] = [*row[:-2], effective(row[-2], row[-1])]
+    agreed, today = terms_of(terms), day_of(moment)
+    funds = Funds(
+        available,
+        month_of(moment).so_far(volume, period),
+        today.so_far(spent, spent_on),
+        today.so_far(spent_by_credential, credential_spent_on),
+        cap,
+    )
+    price_list = tariff(prices, tiers, agreed.included)
+    values: list[Any] = [*row[:8], effective(rules, own), agreed, price_list, funds]
     return Authority(*values)
 
 

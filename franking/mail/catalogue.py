@@ -130,6 +130,13 @@ _ENTRIES = (
         " larger plan if you need more.",
     ),
     Entry(
+        "spending_cap", 450, "4.7.1", "Daily spending cap of this {} reached",
+        "Somebody of your account has set the most that its messages, or those of this API key,"
+        " may cost in one day (UTC). Nothing was charged for this one.",
+        "Mail programs try again by themselves; spending begins anew at midnight UTC. Look for a"
+        " program that sends too much, or raise the cap on the Billing page or with the key.",
+    ),
+    Entry(
         "connection_messages", 421, "4.7.0", "Too many messages on this connection, reconnect",
         "The connection has carried as many messages as the plan allows on one.",
         "Nothing to do for most software: it connects again. In a connection pool, set the"
@@ -214,7 +221,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Sender": ("from_not_verified", "from_invalid", "sender_not_verified", "sender_invalid"),
     "Recipients": ("recipient_suppressed", "recipient_invalid", "too_many_recipients"),
     "Limits": (
-        "rate_limited", "rate_refused", "quota_exceeded", "connection_messages",
+        "rate_limited", "rate_refused", "quota_exceeded", "spending_cap", "connection_messages",
         "too_many_connections",
     ),
     "Content": (

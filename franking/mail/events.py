@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from franking.mail.models import FINAL_KINDS, Event, Message, Recipient
 
 LONGEST_REPLY = 2000  # Postfix cuts its log records there (util/msg_logger.c)
+EXPIRED = "4.4.7"  # RFC 3463: delivery time expired
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def record(session: Session, node: str, attempts: Sequence[Attempt]) -> int:
 
 def record_expired(session: Session, node: str, expired: Iterable[tuple[str, datetime]]) -> int:
     """The queue manager gave up; its log line names no recipients, so: all that had no end yet."""
-    return _end_all(session, node, dict(expired), "4.4.7", "delivery time expired")
+    return _end_all(session, node, dict(expired), EXPIRED, "delivery time expired")
 
 
 def record_removed(session: Session, node: str, removed: Iterable[tuple[str, datetime]]) -> int:

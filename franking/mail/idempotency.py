@@ -3,7 +3,8 @@
 The first message owns the key together with a digest of its content.  A repeat is told by the key:
 with the same content it becomes another name (an alias) of the first message, with other content
 it is refused.  Until the first one's money is settled nobody knows whether Postfix has kept it, so
-the repeat has to come again; if it was voided, the repeat takes its place.
+the repeat has to come again; if it was voided, the repeat takes its place.  What waits for money
+for longer than `KEPT` has a queue file: housekeeping voids what has none.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from franking.mail.models import IdempotencyKey, Message, MessageAlias
 from franking.money.models import Reservation
 
 LIFETIME = timedelta(hours=24)
+KEPT = timedelta(minutes=5)
 
 
 class Standing(Enum):
@@ -43,7 +45,10 @@ _CLAIM = text(
 _keys = IdempotencyKey.__table__.c
 _messages, _reservations = Message.__table__.c, Reservation.__table__.c
 _FIRST = (
-    select(_keys.queue_id, _keys.node, _keys.content_sha256, _messages.status, _reservations.state)
+    select(
+        _keys.queue_id, _keys.node, _keys.content_sha256,
+        _messages.status, _messages.accepted_at, _reservations.state,
+    )
     .select_from(IdempotencyKey.__table__)
     .outerjoin(
         Message.__table__,
@@ -58,7 +63,7 @@ _FIRST = (
         _keys.mode == bindparam("mode"),
         _keys.key == bindparam("key"),
     )
-)
+)  # fmt: skip
 _TAKE_OVER = (
     update(IdempotencyKey.__table__)  # type: ignore[arg-type]
     .where(
@@ -113,7 +118,8 @@ def claim(
     if first.content_sha256 != content:
         return Standing.CONFLICT
     # Only what Postfix is known to have kept is an answer; "unknown" may yet be voided.
-    if first.state != "captured" and first.status not in _THROWN_AWAY:
+    waits = first.state == "waiting" and first.accepted_at <= now - KEPT
+    if first.state != "captured" and first.status not in _THROWN_AWAY and not waits:
         return Standing.PENDING
     connection.execute(
         insert(MessageAlias).values(

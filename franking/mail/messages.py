@@ -53,6 +53,13 @@ def get(session: Session, account: Account, queue_id: str) -> Message:
     return _newest(session, first, Message.account_id == account.id)
 
 
+def several(session: Session, account: Account, queue_ids: Sequence[str]) -> dict[str, Message]:
+    """Those of the account's messages that have one of these queue IDs, by it."""
+    query = select(Message).where(Message.queue_id.in_(queue_ids), Message.account_id == account.id)
+    found = session.scalars(query).all() if queue_ids else []
+    return {message.queue_id: message for message in found}
+
+
 def find(session: Session, queue_id: str) -> Message:
     """For the operator's tools only: a message of whichever account."""
     return _newest(session, _first(session, queue_id))

@@ -24,6 +24,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -68,6 +69,7 @@ class Message(Base):
     tags: Mapped[list[str]] = mapped_column(JSON, default=list)
     status: Mapped[str] = mapped_column(String(16), default="queued")
     cost: Mapped[int] = mapped_column(BigInteger)
+    refunded: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     client_ip: Mapped[str | None] = mapped_column(String(45))
     client_helo: Mapped[str | None] = mapped_column(String(255))
     tls: Mapped[str | None] = mapped_column(String(64))
@@ -157,8 +159,9 @@ class Suppression(Base):
 class HeldMessage(Base):
     """A message in Postfix's hold queue until its account's limits have room for it.
 
-    `recipients` are those that count.  `granted_at`: it is counted (or an operator has let it go),
-    and only Postfix has to be told; `released_at`: it has left the hold queue.
+    `unpaid`: or until there is money for it.  `recipients` are those that count.  `granted_at`: it
+    is counted and paid (or an operator has let it go), and only Postfix has to be told;
+    `released_at`: it has left the hold queue.
     """
 
     __tablename__ = "held_message"
@@ -182,6 +185,7 @@ class HeldMessage(Base):
     credential_id: Mapped[int] = mapped_column(ForeignKey("credential.id"))
     recipients: Mapped[int]
     reason: Mapped[str] = mapped_column(String(200))
+    unpaid: Mapped[bool] = mapped_column(default=False, server_default=false())
     held_at: Mapped[datetime] = mapped_column(default=utcnow)
     release_requested_at: Mapped[datetime | None]
     granted_at: Mapped[datetime | None]

@@ -14,6 +14,7 @@ from datetime import date
 
 from franking.mail.auth_reasons import AUTH_REASONS
 from franking.mail.catalogue import CATALOGUE
+from franking.reasons import CapReached, InsufficientBalance
 
 LONGEST = 480  # octets of one reply line, well below RFC 5321's 512 and libmilter's 980
 
@@ -73,8 +74,19 @@ def login_throttled() -> Reply:
     return _reply("login_throttled")
 
 
-def insufficient_balance() -> Reply:
-    return _reply("insufficient_balance")
+def insufficient_balance(on_empty: str = "reject") -> Reply:
+    """554; 450 where the plan defers, or holds and enough mail waits already: the client sends
+    again when there is money."""
+    reply = _reply("insufficient_balance")
+    temporary = on_empty in {"defer", "hold"}
+    return replace(reply, code=450, enhanced="4.7.1") if temporary else reply
+
+
+def unpaid(why: InsufficientBalance | CapReached, on_empty: str) -> Reply:
+    """Why there is no money for a message, on a plan that does this when a balance is empty."""
+    if isinstance(why, CapReached):
+        return _reply("spending_cap", why.whose)
+    return insufficient_balance(on_empty)
 
 
 def mechanism_not_offered(offered: Iterable[str]) -> str:

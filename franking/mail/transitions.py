@@ -5,7 +5,9 @@ function moves only messages that are in the state it leaves, so whoever comes s
 housekeeping) changes nothing.
 
 Whoever writes more than one of these takes them in this order, so that no two transactions wait
-for each other: `held_message`, `rate_counter`, `balance`, the message itself.
+for each other: `held_message`, `reservation`, `rate_counter`, the message itself, `balance`,
+`credential` (what it has spent), the daily totals.  The balance is late because it is the one row
+that all who send for an account want: who holds it should have nothing left to do but to commit.
 """
 
 from __future__ import annotations
@@ -51,12 +53,21 @@ _LEAVE_HOLD = (
     )
     .values(released_at=bindparam("b_released_at"))
 )
+_LOCK_HELD = (
+    select(HeldMessage.queue_id)
+    .where(
+        HeldMessage.queue_id.in_(bindparam("queue_ids", expanding=True)),
+        HeldMessage.node == bindparam("node"),
+    )
+    .order_by(HeldMessage.queue_id)
+    .with_for_update()
+)
 _OPEN = (
     select(Reservation.queue_id)
     .where(
         Reservation.queue_id.in_(bindparam("queue_ids", expanding=True)),
         Reservation.node == bindparam("node"),
-        Reservation.state == "reserved",
+        Reservation.state.in_(bindparam("states", expanding=True)),
     )
     .order_by(Reservation.queue_id)
     .with_for_update()
@@ -91,16 +102,20 @@ def leave_hold(session: Session, node: str, queue_ids: Collection[str], at: date
     session.connection().execute(_LEAVE_HOLD, values)
 
 
-def give_up(session: Session, node: str, queue_ids: Collection[str], at: datetime) -> None:
+def give_up(
+    session: Session, node: str, queue_ids: Collection[str], at: datetime,
+    states: Collection[str] = ("reserved", "waiting"),
+) -> None:  # fmt: skip
     """Before these are voided: they wait no longer, and are not counted any more.
 
-    Only those whose reservation is still open, which stays locked until it is settled: so nothing
-    is given back twice.
+    Only those whose reservation is in one of these states, and stays locked until it is settled:
+    so nothing is given back twice.
     """
     if not queue_ids:
         return
     values = {"queue_ids": sorted(queue_ids), "node": node}
-    still_open = session.scalars(_OPEN, values).all()
+    session.execute(_LOCK_HELD, values)  # the lock order
+    still_open = session.scalars(_OPEN, values | {"states": sorted(states)}).all()
     leave_hold(session, node, still_open, at)
     # Only now: a grant that was under way has stored what it counted before it let go of its row.
     counted = session.scalars(_COUNTED, values | {"queue_ids": still_open})

@@ -1,4 +1,4 @@
-"""The table of relay nodes."""
+"""Tables of relay nodes, and of what one of them does for all."""
 
 from __future__ import annotations
 
@@ -29,3 +29,13 @@ class Node(Base):
     oldest_seconds: Mapped[float | None]
     load: Mapped[float | None]
     reported_at: Mapped[datetime | None]
+
+
+class Duty(Base):
+    """Something that one node at a time does for all; `node` did it last, or is about it."""
+
+    __tablename__ = "duty"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    due_at: Mapped[datetime]
+    node: Mapped[str | None] = mapped_column(String(63))

@@ -257,8 +257,6 @@ def _check_standing(authority: Authority) -> None:
         raise _Refused(replies.credential_revoked())
     if authority.account_status != "active":
         raise _Refused(replies.account_suspended(authority.suspended_reason))
-    if authority.available < authority.unit_price and authority.mode == "live":
-        raise _Refused(replies.insufficient_balance())
 
 
 def _signing_domain(lookups: Lookups, authority: Authority, author: Mailbox) -> SigningDomain:

@@ -24,7 +24,7 @@ from cachetools import TTLCache, cached
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from franking import log
+from franking import failpoints, log
 from franking.db import Database, utcnow
 from franking.domains import dkim
 from franking.domains.dkim import PrivateKey
@@ -32,7 +32,7 @@ from franking.mail import acceptance, authority, replies, suppressions
 from franking.mail.acceptance import Acceptance, NotAccepted, Outcome
 from franking.mail.authority import SigningKey
 from franking.mail.returnpath import ReturnPaths
-from franking.reasons import AccountSuspended, InsufficientBalance
+from franking.reasons import AccountSuspended, PriceMoved
 from franking.settings import Settings
 from milterd.message import Message
 from milterd.refusals import RefusalLog
@@ -113,12 +113,22 @@ class Office:
 
     def _accept(self, accepted: Acceptance) -> Refusal | Outcome:
         try:
+            return self._accept_at_its_price(accepted)
+        except PriceMoved:  # once more, with what is true by now
+            try:
+                return self._accept_at_its_price(accepted)
+            except PriceMoved:
+                return Refusal(replies.temporary())
+
+    def _accept_at_its_price(self, accepted: Acceptance) -> Refusal | Outcome:
+        try:
             with self._database.transaction() as session:
-                return acceptance.accept(session, accepted)
+                outcome = acceptance.accept(session, accepted)
+                failpoints.passing("milterd.uncommitted")
+            failpoints.passing("milterd.committed")
+            return outcome
         except NotAccepted as refused:
             return Refusal(refused.reply, accepted.authority)
-        except InsufficientBalance:
-            return Refusal(replies.insufficient_balance(), accepted.authority)
         except AccountSuspended as error:
             return Refusal(replies.account_suspended(str(error)), accepted.authority)
         except acceptance.DuplicateQueueId:

@@ -12,8 +12,9 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from playwright.sync_api import (
     expect,
     sync_playwright,
 )
+from sqlalchemy.orm import Session
 
 from franking.db import Database, utcnow
 from tests.browser import seed
@@ -55,6 +57,9 @@ document.addEventListener("securitypolicyviolation", (event) =>
 """
 
 
+Populate = Callable[[Session, datetime], Seeded]
+
+
 @dataclass(frozen=True)
 class Panel:
     url: str
@@ -63,18 +68,36 @@ class Panel:
 
 
 @pytest.fixture(scope="module")
-def panel(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[Panel]:
+def populate() -> Populate:
+    """What is in the database; a module may have other rows."""
+    return seed.populate
+
+
+@pytest.fixture(scope="module")
+def more_settings() -> str:
+    """TOML of further sections; a module may have some."""
+    return ""
+
+
+@pytest.fixture(scope="module")
+def panel(
+    tmp_path_factory: pytest.TempPathFactory,
+    empty_database: Path,
+    populate: Populate,
+    more_settings: str,
+) -> Iterator[Panel]:
     directory = tmp_path_factory.mktemp("panel")
     shutil.copy(empty_database, directory / "franking.db")
     address = f"sqlite:///{directory}/franking.db"
     database = Database(address)
     with database.transaction() as session:
-        seeded = seed.populate(session, utcnow())
+        seeded = populate(session, utcnow())
     database.close()
     with socket.create_server(("127.0.0.1", 0)) as listener:  # bound here: no port to race for
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         settings = directory / "franking.toml"
-        settings.write_text(SETTINGS.format(database=address, url=url, secret="s" * 32))
+        text = SETTINGS.format(database=address, url=url, secret="s" * 32)
+        settings.write_text(text + more_settings)
         process = _gunicorn(listener, settings)
         try:
             yield Panel(url, seeded, address)
@@ -122,9 +145,9 @@ class Visitor:
     def open(self, path: str) -> None:
         self.page.goto(self.panel.url + path)
 
-    def log_in(self) -> None:
+    def log_in(self, email: str = seed.EMAIL) -> None:
         self.open("/")
-        self.page.get_by_label("E-mail address").fill(seed.EMAIL)
+        self.page.get_by_label("E-mail address").fill(email)
         self.page.get_by_label("Password", exact=True).fill(seed.PASSWORD)
         self.page.get_by_role("button", name="Log in").click()
         expect(self.page.get_by_role("button", name="Log out")).to_be_visible()

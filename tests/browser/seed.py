@@ -23,7 +23,7 @@ from franking.mail.acceptance import Acceptance
 from franking.mail.authority import Authority, authority
 from franking.mail.events import Attempt
 from franking.mail.replies import Reply
-from franking.money import reservations
+from franking.money import settling
 from tests import factories
 
 EMAIL = "mara@shop.example"
@@ -178,10 +178,10 @@ def _carry(session: Session, queue_id: str, letter: Letter, at: datetime) -> Non
     """What the worker would have read in Postfix's log of this message."""
     recipients, _, _, outcome = letter
     if outcome == "voided":
-        reservations.settle(session, NODE, {queue_id: ("voided", "no queue file")}, at)
+        settling.settle(session, NODE, {queue_id: ("voided", "no queue file")}, at)
         events.record_voided(session, NODE, {queue_id: "Postfix did not keep the message"}, at)
         return
-    reservations.settle(session, NODE, {queue_id: ("captured", "cleanup")}, at)
+    settling.settle(session, NODE, {queue_id: ("captured", "cleanup")}, at)
     attempts = [
         attempt
         for recipient in recipients

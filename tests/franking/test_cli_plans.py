@@ -66,9 +66,9 @@ def test_set_changes_only_what_is_said(ready: Cli) -> None:
 
 def test_what_show_prints_can_be_typed(ready: Cli) -> None:
     ready.ok(*CREATE, "--profile", "mailersend", "--limit", "20/second by address hold")
-    shown = [line.strip() for line in ready.text("plan", "show", "p").splitlines()[1:]]
+    _, shown = ready.text("plan", "show", "p").split("\nrules\n")
     arguments = []
-    for line in shown:
+    for line in map(str.strip, shown.splitlines()):
         limit = line.startswith("limit ")
         arguments += ["--limit", line.removeprefix("limit ")] if limit else ["--rule", line]
     ready.ok("plan", "create", "q", "--price", "0.001", *arguments)

@@ -34,6 +34,14 @@ def test_the_inner_deadline_never_extends_the_outer() -> None:
     assert patience._left() == patience.LONGEST_WAIT
 
 
+def test_a_statement_may_be_given_more_time_but_not_more_than_there_is() -> None:
+    with patience.at_length(600):
+        assert patience._left() == 600
+        with within(1.0):
+            assert patience._left() <= 1.0
+    assert patience._left() == patience.LONGEST_WAIT
+
+
 def test_without_time_left_it_does_not_connect(silent: int) -> None:
     url = f"postgresql+psycopg://u@127.0.0.1:{silent}/x"
     engine = prepare(create_engine(url, **engine_options(url)))

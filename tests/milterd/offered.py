@@ -6,14 +6,19 @@ from datetime import UTC, datetime
 
 from franking.accounts.rules import Rules
 from franking.domains import dkim
-from franking.mail.authority import Authority, SigningDomain, SigningKey
+from franking.mail.authority import Authority, Funds, SigningDomain, SigningKey
+from franking.money.pricing import Tariff, Tier
+from franking.money.terms import Terms
 from milterd.message import Message
 from milterd.verdict import Changes, Client, Lookups, Refusal, Relay
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 RELAY = Relay("n1", "X-Franking-Tags", 10_000, 50, 1_000_000)
 CLIENT = Client("frank_a", "PLAIN", "192.0.2.1", "client.example", "TLSv1.3 X")
-AUTHORITY = Authority(1, "active", None, 7, False, "live", "default", [], 3, 800, 10_000, Rules())
+TARIFF = Tariff(3, (Tier(0, 800),))
+AUTHORITY = Authority(
+    1, "active", None, 7, False, "live", "default", [], Rules(), Terms(), TARIFF, Funds(10_000)
+)
 PRIVATE, PUBLIC = dkim.generate()
 KEY = dkim.load(PRIVATE)
 DOMAIN = SigningDomain(5, "example.com", (SigningKey(9, "s1", dkim.RSA, b""),))

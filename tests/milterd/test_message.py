@@ -75,7 +75,6 @@ def test_the_null_sender_is_one() -> None:
             {"account_status": "suspended", "suspended_reason": "spam"},
             "554 5.7.1 Account suspended: spam",
         ),
-        ({"available": 799}, "554 5.7.1 Insufficient balance"),
     ],
 )
 def test_standing(change: dict[str, object], reply: str) -> None:

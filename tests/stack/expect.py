@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import smtplib
+from collections.abc import Callable
+
 import verifiers
 from sqlalchemy import func, select
 
@@ -10,9 +13,16 @@ from franking.domains import ownership
 from franking.domains.records import expected_records
 from franking.mail import messages
 from franking.mail.models import Event, Message
-from franking.money import ledger
+from franking.money import ledger, verification
 from franking.money.models import Reservation
 from stack.running import RunningStack, Sender
+
+LogIn = Callable[[Sender], smtplib.SMTP]
+
+
+def status(stack: RunningStack, queue_id: str) -> str:
+    with stack.database.session() as session:
+        return messages.find(session, queue_id).status
 
 
 def available(stack: RunningStack, sender: Sender) -> int:
@@ -74,7 +84,7 @@ def count_messages(stack: RunningStack, sender: Sender, status: str) -> int:
 
 def assert_books_are_right(stack: RunningStack) -> None:
     with stack.database.session() as session:
-        assert ledger.verify(session) == []
+        assert verification.verify(session) == []
 
 
 def stored(stack: RunningStack, queue_id: str) -> Message:

@@ -13,6 +13,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 MESSAGE = (
@@ -67,23 +68,23 @@ class Load:
         return self.outcomes
 
     def _client(self) -> None:
-        client: smtplib.SMTP | None = None
-        sent = 0
-        while time.monotonic() < self._deadline and next(self._todo) < self.messages:
-            done = False
-            while not done and time.monotonic() < self._deadline:
-                if client is None or sent >= 100:
-                    _close(client)
-                    client, sent = self._connect(), 0
-                    if client is None:
-                        continue
-                outcome = self._send(client)
-                sent += 1
-                done = outcome.code == 250
-                if not done:
-                    _close(client)
-                    client = None
-        _close(client)
+        with ExitStack() as session:
+            client: smtplib.SMTP | None = None
+            sent = 0
+            while time.monotonic() < self._deadline and next(self._todo) < self.messages:
+                done = False
+                while not done and time.monotonic() < self._deadline:
+                    if client is None or sent >= 100:
+                        session.close()
+                        client, sent = self._connect(), 0
+                        if client is None:
+                            continue
+                        session.callback(_close, client)
+                    outcome = self._send(client)
+                    sent += 1
+                    done = outcome.code == 250
+                    if not done:
+                        client = None
 
     def _connect(self) -> smtplib.SMTP | None:
         """A logged-in session, or None after a temporary refusal."""
@@ -93,7 +94,7 @@ class Load:
             try:
                 client.starttls(context=context)
                 client.login(self.username, self.password)
-            except (smtplib.SMTPException, OSError):
+            except BaseException:
                 client.close()
                 raise
         except smtplib.SMTPAuthenticationError as error:
@@ -131,9 +132,10 @@ class Load:
         return outcome
 
 
-def _close(client: smtplib.SMTP | None) -> None:
-    if client is not None:
-        try:
-            client.quit()
-        except (smtplib.SMTPException, OSError):
-            client.close()
+def _close(client: smtplib.SMTP) -> None:
+    try:
+        client.quit()
+    except (smtplib.SMTPException, OSError):
+        pass
+    finally:
+        client.close()

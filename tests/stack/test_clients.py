@@ -123,6 +123,7 @@ def test_one_message_all_the_way(
         "amount_micros": UNIT_PRICE,
         "state": "captured",
         "evidence": "",
+        "refunded_micros": 0,
     }
     assert expect.available(stack, sender) == before - UNIT_PRICE
 

@@ -5,25 +5,24 @@ from __future__ import annotations
 import re
 import smtplib
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import datetime
 
 import expect
 import pytest
+from expect import LogIn, status
 from sessions import log_in, offer, queue_id
 
 from franking.accounts import account as accounts
 from franking.accounts.rules import Rules, parse_window, stored
 from franking.db import utcnow
-from franking.mail import holding, messages
+from franking.mail import holding
 from franking.money import pricing
 from franking.nodes import nodes
 from franking.nodes.models import Node
 from stack import demo
 from stack.running import RunningStack, Sender
-
-LogIn = Callable[[Sender], smtplib.SMTP]
 
 
 @pytest.fixture
@@ -51,11 +50,6 @@ def change(stack: RunningStack, sender: Sender, rules: Rules) -> None:
 
 def in_hold(stack: RunningStack, held: str) -> bool:
     return (stack.instance.spool / "hold" / held).exists()
-
-
-def status(stack: RunningStack, queue: str) -> str:
-    with stack.database.session() as session:
-        return messages.find(session, queue).status
 
 
 def ended(stack: RunningStack, queue: str, how: str) -> None:

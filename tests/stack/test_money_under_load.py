@@ -3,7 +3,8 @@
 Three journals are held against each other: the client's (every reply), the sink's (every delivery)
 and the database's.  A client's reply is no evidence of acceptance, so the truth about a message is
 its delivery: every 250 was delivered, everything delivered was paid for exactly once, and nothing
-that was not delivered was paid for.
+that was not delivered was paid for.  What is left to --long here, killing, is in test_chaos.py
+always: all victims at once, without what this file says of each of them.
 """
 
 from __future__ import annotations
@@ -149,6 +150,7 @@ def killing(stack: RunningStack, victims: list[Find]) -> Iterator[Callable[[int]
     assert due == [], "all of them were killed"
 
 
+@pytest.mark.long
 def test_kill_9_of_milterd_workers_and_cleanup_is_temporary(
     stack: RunningStack, runs: Runs
 ) -> None:
@@ -163,6 +165,7 @@ def test_kill_9_of_milterd_workers_and_cleanup_is_temporary(
     assert any(o.code != 250 for o in outcomes), "it was felt"
 
 
+@pytest.mark.long
 def test_kill_9_of_policyd_and_worker_is_a_pause(stack: RunningStack, runs: Runs) -> None:
     sender = stack.sender("kill-pauses", balance=BALANCE)
     with no_smtpd_dies(stack), killing(stack, PAUSES) as progress:

@@ -14,13 +14,17 @@ from franking.db import Database, utcnow
 from franking.mail import events, replies
 from franking.mail.acceptance import Acceptance, accept
 from franking.mail.authority import authority
-from franking.money import reservations
+from franking.money import ledger, settling
+from franking.money.deposits import booking
+from franking.money.statements import invoice, months
+from franking.money.statements.config import Invoices
 from tests import factories
 
 EMAIL, OTHER_EMAIL = "demo@franking.test", "other@franking.test"
 PASSWORD = "correct horse battery"
 HOSTILE = "<script>alert(1)</script>"
 QUEUE_ID = "4bCdEf1234zXyW"
+FEE = 4_900_000
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class Seed:
     account_id: int
     credential: Created
     domain_id: int
+    deposit: str  # pending, by bank transfer
+    invoice: int
 
 
 def seed(database: Database) -> Seed:
@@ -44,10 +50,12 @@ def seed(database: Database) -> Seed:
 def _everything(session: Session, account: Account) -> Seed:
     domain = factories.verified_domain(session, account)
     created = factories.credential(session, account, f"shop {HOSTILE}")
-    made = Seed(account.id, created, domain.id)
+    deposit = booking.new(account, "manual", 10_000_000, utcnow())
+    session.add(deposit)
+    made = Seed(account.id, created, domain.id, deposit.reference, _invoiced(session, account))
     message(session, made, QUEUE_ID, subject=f"Order {HOSTILE}", tags=[HOSTILE, "spring"])
     events.record(session, "n1", _attempts(QUEUE_ID, utcnow()))
-    reservations.settle(session, "n1", {QUEUE_ID: ("captured", "queue file active")}, utcnow())
+    settling.settle(session, "n1", {QUEUE_ID: ("captured", "queue file active")}, utcnow())
     refusal = replies.from_not_verified("evil.test")
     events.record_refusal(
         session,
@@ -63,6 +71,17 @@ def _everything(session: Session, account: Account) -> Seed:
         now=utcnow(),
     )
     return made
+
+
+def _invoiced(session: Session, account: Account) -> int:
+    """The number of last month's invoice: for a fee, which was given back by hand."""
+    now = utcnow()
+    then = months.start(months.preceding(now.date())) + timedelta(days=3)
+    ledger.charge_fee(session, account.id, FEE, reference="seed", note="Monthly fee", now=then)
+    ledger.adjust(session, account.id, FEE, reference="seed", note=f"gift {HOSTILE}", now=then)
+    at = max(now, invoice.issuable_from(then.date()))
+    settings = Invoices(issuer_name="Relay Ltd")
+    return invoice.issue(session, settings, account, then.date(), at).number
 
 
 def message(

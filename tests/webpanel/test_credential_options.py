@@ -31,6 +31,7 @@ ALL = {
     "max_recipients": "5",
     "max_connections": "2",
     "max_messages_per_connection": "20",
+    "daily_spend": "2.50",
 }
 MEANT = Options(
     stream="office",
@@ -43,6 +44,7 @@ MEANT = Options(
         max_recipients=5,
         max_connections=2,
         max_messages_per_connection=20,
+        daily_spend=2_500_000,
         windows=(parse_window("10/minute by credential"), parse_window("100/hour by credential")),
     ),
 )
@@ -91,6 +93,7 @@ def limited(mine: FlaskClient, seed: Seed, database: Database) -> FlaskClient:
         max_recipients=10,
         max_connections=3,
         max_messages_per_connection=5,
+        daily_spend=3_000_000,
         windows=(parse_window("60/minute"),),
     )
     _plan(database, seed, plan)
@@ -103,6 +106,9 @@ def limited(mine: FlaskClient, seed: Seed, database: Database) -> FlaskClient:
         ({"mode": "free"}, None, "Not a valid choice"),
         ({"expires_on": "2001-01-01"}, "expires_on", "not in the future"),
         ({"expires_on": "tomorrow"}, "expires_on", "Not a valid date"),
+        ({"daily_spend": "3.01"}, "daily_spend", "3.01 is more than the plan's 3.00"),
+        ({"daily_spend": "-1"}, "daily_spend", "not below zero"),
+        ({"daily_spend": "much"}, "daily_spend", "an amount such as 12.50"),
         ({"stream": "No Stream"}, "stream", "lower-case letters"),
         ({"source_networks": "192.0.2.1/24\nhello"}, "source_networks", "write 192.0.2.0/24"),
         ({"source_networks": "192.0.2.1/24\nhello"}, "source_networks", "'hello' is no network"),

@@ -29,7 +29,7 @@ def held(database: Database, seed: seeds.Seed) -> str:
             node="n1",
             queue_id=HELD,
             subject=Subject(seed.account_id, seed.credential.credential.id, None),
-            exceeded=closed(parse_window("5/day hold"), now),
+            reason=str(closed(parse_window("5/day hold"), now)),
             recipients=2,
             now=now,
         )

@@ -17,8 +17,8 @@ from franking.domains.models import Domain
 from franking.mail import authority, holding
 from franking.mail.acceptance import Acceptance, accept
 from franking.mail.models import Event, HeldMessage, Message, Recipient
-from franking.money import ledger
-from franking.money.models import Plan, PriceTier, Reservation
+from franking.money import ledger, verification
+from franking.money.models import Plan, PriceList, Reservation
 
 PRICE = 1_000
 MONEY = 100_000_000
@@ -55,7 +55,7 @@ class Books:
         with self.database.transaction() as session:
             holding.hold(
                 session, node=self.node, queue_id=queue_id, subject=Subject(1, 1, None),
-                exceeded=limits.closed(parse_window("1/minute hold"), now),
+                reason=str(limits.closed(parse_window("1/minute hold"), now)),
                 recipients=max(len(recipients), 1), now=now,
             )  # fmt: skip
 
@@ -93,7 +93,7 @@ class Books:
         """All rows that a replay must leave alone."""
         tables = (
             "message", "message_recipient", "event", "held_message", "reservation",
-            "ledger_entry", "balance",
+            "ledger_entry", "balance", "charge_day", "usage_day",
         )  # fmt: skip
         with self.database.session() as session:
             return [
@@ -104,7 +104,7 @@ class Books:
 
     def sound(self) -> bool:
         with self.database.session() as session:
-            return ledger.verify(session) == []
+            return verification.verify(session) == []
 
 
 @pytest.fixture
@@ -112,7 +112,8 @@ def books(database: Database) -> Books:
     long_ago = datetime.now(UTC) - timedelta(days=400)
     with database.transaction() as session:
         session.execute(insert(Plan).values(id=1, name="plan", currency="EUR"))
-        session.execute(insert(PriceTier).values(plan_id=1, unit_price=PRICE, starts_at=long_ago))
+        prices = {"tiers": f"[[0, {PRICE}]]", "starts_at": long_ago}
+        session.execute(insert(PriceList).values(plan_id=1, **prices))
         session.execute(insert(Account).values(id=1, name="shop", plan_id=1))
         ledger.open_books(session, 1)
         ledger.deposit(session, 1, MONEY, reference="first")

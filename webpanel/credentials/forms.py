@@ -1,19 +1,13 @@
-"""The forms of credentials.  What is obviously no value is told here; the rules decide the rest.
-
-`refused` puts what they said beside the field that it is about.
-"""
+"""The forms of credentials.  What is obviously no value is told here; the rules decide the rest."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
-from flask_wtf import FlaskForm
 from wtforms import (
     BooleanField,
     DateField,
-    IntegerField,
     RadioField,
     SelectMultipleField,
     StringField,
@@ -25,7 +19,6 @@ from wtforms.validators import (
     Length,
     NumberRange,
     Optional,
-    StopValidation,
     ValidationError,
 )
 from wtforms.widgets import CheckboxInput
@@ -35,52 +28,26 @@ from franking.accounts.credentials import LONGEST_NAME
 from franking.domains.models import Domain
 from franking.domains.names import to_unicode
 from franking.reasons import Invalid
+from webpanel.forms import Amount, Form, Whole, not_negative, readable
 
 LONGEST_LIST = 10_000  # characters
 MOST = 1_000_000_000  # of any limit: counters are 64 bits wide
 MOST_DAYS = 36_500  # the operator's limit is lower
 
-# What the rules call a field, where the form calls it otherwise.
-_FIELDS = {
-    "expires_at": "expires_on",
-    "overlap": "days",
-    "windows.minute": "per_minute",
-    "windows.hour": "per_hour",
-    "daily_quota": "per_day",
-}
-
-
-class Whole(IntegerField):
-    """What cannot be read as a number stays in the field, and one sentence says so."""
-
-    def process_formdata(self, valuelist: list[Any]) -> None:
-        try:
-            super().process_formdata(valuelist)
-        except ValueError as error:
-            raise ValueError("Write a whole number.") from error
-
-
-def _readable(_form: FlaskForm, field: IntegerField) -> None:
-    """One complaint is enough."""
-    if field.errors:
-        raise StopValidation
-
 
 def _limit(label: str) -> Whole:
     numbers = NumberRange(1, MOST, f"Write a number from 1 to {MOST:,}.")
-    return Whole(label, validators=[Optional(), _readable, numbers])
+    return Whole(label, validators=[Optional(), readable, numbers])
 
 
-class _Form(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
-    """Knows how to take a refusal of the rules."""
-
-    def refused(self, reason: Invalid) -> None:
-        known = {_FIELDS.get(name, name): text for name, text in reason.fields.items()}
-        for name, text in known.items():
-            if name in self:
-                self[name].errors = [text[:1].upper() + text[1:]]
-        if not known or set(known) - {field.name for field in self}:
-            self.form_errors = [str(reason)]
+class _Form(Form):
+    known_as = {  # noqa: RUF012 (said in the base class)
+        "expires_at": "expires_on",
+        "overlap": "days",
+        "windows.minute": "per_minute",
+        "windows.hour": "per_hour",
+        "daily_quota": "per_day",
+    }
 
 
 class OptionsForm(_Form):
@@ -115,6 +82,7 @@ class OptionsForm(_Form):
     max_recipients = _limit("Recipients per message")
     max_connections = _limit("Connections at a time")
     max_messages_per_connection = _limit("Messages per connection")
+    daily_spend = Amount("Spending per day", validators=[Optional(), readable, not_negative])
 
     def networks(self) -> list[str]:
         return re.findall(r"[^\s,;]+", self.source_networks.data or "")
@@ -177,5 +145,5 @@ class RotateForm(_Form):
     days = Whole(
         "Days that the old secret goes on working",
         description="0: it ends now.",
-        validators=[_readable, NumberRange(0, MOST_DAYS, "Write a number from 0 to %(max)s.")],
+        validators=[readable, NumberRange(0, MOST_DAYS, "Write a number from 0 to %(max)s.")],
     )

@@ -20,6 +20,7 @@ LIMITS = {  # field → rule
     "max_recipients": "max_recipients",
     "max_connections": "max_connections",
     "max_messages_per_connection": "max_messages_per_connection",
+    "daily_spend": "daily_spend",  # micro-units
 }
 WINDOWS = {"per_minute": "minute", "per_hour": "hour"}  # field → unit
 

@@ -17,9 +17,10 @@ from franking.accounts import audit, credentials
 from franking.accounts.credential_options import plain
 from franking.accounts.credentials import Options
 from franking.accounts.models import Credential
-from franking.accounts.rules import rules_of
+from franking.accounts.rules import effective, rules_of
 from franking.db import utcnow
 from franking.domains import ownership
+from franking.money.periods import day_of
 from franking.reasons import Invalid
 from webpanel.credentials import options as shown
 from webpanel.credentials.clients import clients_of
@@ -126,6 +127,8 @@ def detail(
         longest=longest,
         revealable=revealable(row),
         beyond=shown.beyond(credentials.options_of(row).rules),
+        cap=effective(row.account.plan.rules, row.rules).daily_spend,
+        spent=day_of(now).so_far(row.spent, row.spent_on),
         **_about_options(),
     )
 
@@ -149,6 +152,7 @@ def _about_options() -> dict[str, object]:
     """What the fields of the options are explained with."""
     listeners = current_app.extensions["franking.settings"].listeners.for_submission()
     return {
+        "currency": current_user.account.plan.currency,
         "plan": shown.of_plan(rules_of(current_user.account.plan.rules)),
         "clear_text": any(listener.plaintext_auth for listener in listeners.values()),
     }

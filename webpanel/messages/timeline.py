@@ -14,7 +14,8 @@ from datetime import datetime
 from franking.accounts.models import Credential
 from franking.mail.models import Event, Message
 from franking.money.amounts import format_amount
-from franking.money.models import Reservation
+from franking.money.models import LedgerEntry, Reservation
+from franking.money.pricing import INCLUDED
 from webpanel.display import colour, seconds
 
 ICONS = {
@@ -29,6 +30,7 @@ ICONS = {
     "sandboxed": "check",
 }
 CHARGES = {
+    "waiting": "Waiting for money: nothing is charged until the balance covers it.",
     "reserved": "Reserved: set aside until Postfix has queued the message.",
     "captured": "Captured: the price was charged.",
     "voided": "Voided: given back, nothing was charged.",
@@ -38,8 +40,12 @@ CHECKS = (
     "From has one plain address on a domain verified for this account",
     "sender and recipient addresses are well-formed",
     "size and header are within the limits",
-    "balance covers the price",
 )
+PAID = "balance covers the price"
+REFUNDS = {
+    "expired": "It could not be delivered in time.",
+    "blocked": "A server refused our address.",
+}
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,7 @@ class Told:
     reservation: Reservation | None
     events: Sequence[Event]
     currency: str
+    refunds: Sequence[LedgerEntry] = ()
 
 
 def steps(told: Told) -> list[Step]:
@@ -73,13 +80,16 @@ def steps(told: Told) -> list[Step]:
 def _steps(told: Told) -> Iterator[Step]:
     message = told.message
     yield Step("Logged in", "key", "azure", facts=_login(message, told.credential))
-    yield Step("Checks passed", "shield-check", "azure", points=CHECKS)
+    waits = told.reservation is not None and told.reservation.state == "waiting"
+    points = CHECKS if waits else (*CHECKS, PAID)
+    yield Step("Checks passed", "shield-check", "azure", points=points)
     yield _signed(message)
     if told.reservation is not None:
         yield _charge(told.reservation, told.currency)
     queued = [("Queue ID", message.queue_id), ("Recipients", str(message.recipient_count))]
     yield Step("Accepted", "send", "azure", message.accepted_at, queued)
     yield from (_attempt(event) for event in told.events if event.kind != "accepted")
+    yield from (_refund(entry, told.currency) for entry in told.refunds)
 
 
 def _present(*pairs: tuple[str, str | None]) -> list[tuple[str, str]]:
@@ -108,13 +118,36 @@ def _signed(message: Message) -> Step:
 def _charge(reservation: Reservation, currency: str) -> Step:
     facts = _present(
         ("Amount", format_amount(reservation.amount, currency)),
-        ("Price of one message", format_amount(reservation.unit_price, currency)),
+        ("Price", _price(reservation, currency)),
         ("State", CHARGES[reservation.state]),
         ("Evidence", reservation.evidence),
     )
     return Step(
         "Charge", "credit-card", colour(reservation.state), reservation.reserved_at, facts=facts
     )
+
+
+def _price(reservation: Reservation, currency: str) -> str:
+    """`0.001 EUR (tier 1)`; `1 × 0.001 EUR (tier 1) + 2 × 0.0008 EUR (tier 2)`."""
+    whole = [[reservation.units, reservation.tier, reservation.unit_price]]
+    parts = reservation.parts or whole
+    return " + ".join(
+        (f"{units:,} × " if reservation.units > 1 else "")
+        + (
+            f"{format_amount(price, currency)} (tier {tier})"
+            if tier != INCLUDED
+            else "included in the plan"
+        )
+        for units, tier, price in parts
+    )
+
+
+def _refund(entry: LedgerEntry, currency: str) -> Step:
+    facts = _present(
+        ("Amount", format_amount(entry.amount, currency)),
+        ("Reason", REFUNDS.get(entry.note or "", entry.note)),
+    )
+    return Step("Refund", "credit-card", "green", entry.at, facts=facts)
 
 
 def _attempt(event: Event) -> Step:

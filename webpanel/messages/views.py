@@ -9,7 +9,7 @@ from flask_security import current_user
 from franking.accounts import audit, credentials
 from franking.db import utcnow
 from franking.mail import holding, messages
-from franking.money import reservations
+from franking.money import ledger_pages, reservations
 from webpanel.advice import advice
 from webpanel.database import own_account, reading, writing
 from webpanel.messages import timeline
@@ -50,10 +50,12 @@ def show(queue_id: str) -> ResponseReturnValue:
         reservation=reservations.of_message(reading, message.node, message.queue_id),
         events=messages.timeline(reading, message),
         currency=account.plan.currency,
+        refunds=ledger_pages.refunds_of(reading, account, message),
     )
     return render_template(
         "messages/show.html",
         message=message,
+        reservation=told.reservation,
         credential=told.credential,
         recipients=messages.recipients(reading, message),
         steps=timeline.steps(told),

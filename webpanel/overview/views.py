@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from flask import Blueprint, current_app, render_template
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
-from franking.accounts.models import Account
 from franking.db import utcnow
 from franking.mail import messages
-from franking.money import ledger, pricing
-from franking.reasons import NotFound
+from franking.money import ledger
+from franking.money.billing import forecast, position
+from franking.money.terms import terms_of
 from franking.settings import Settings
 from webpanel.advice import advice, explanation
+from webpanel.billing import words
 from webpanel.database import reading
 
 bp = Blueprint("overview", __name__)
@@ -27,15 +26,18 @@ STARTTLS = "STARTTLS"
 @bp.get("/")
 def index() -> ResponseReturnValue:
     account, now = current_user.account, utcnow()
-    balance = ledger.balance(reading, account.id)
-    price = _price(account, now)
+    place = position.position(reading, account, now)
+    left = forecast.forecast(reading, account, now)
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     problems = messages.recent_events(reading, account, PROBLEMS, limit=5)
     return render_template(
         "overview/index.html",
-        balance=balance,
-        price=price,
-        left=balance.available // price if price else None,
+        balance=ledger.balance(reading, account.id),
+        price=place.now.unit_price if place else None,
+        left=left,
+        lasts=words.lasts(left),
+        waiting=position.waiting(reading, account),
+        on_empty=words.on_empty(terms_of(account.plan.terms), place),
         currency=account.plan.currency,
         today=today,
         counts=messages.counts_since(reading, account.id, today),
@@ -43,14 +45,6 @@ def index() -> ResponseReturnValue:
         problems=[(event, advice(event), explanation(event)) for event in problems],
         **connection(),
     )
-
-
-def _price(account: Account, now: datetime) -> int | None:
-    """Micro-units for one message; None while the plan has no price."""
-    try:
-        return pricing.price_at(reading, account.plan_id, now).unit_price
-    except NotFound:
-        return None
 
 
 def connection() -> dict[str, object]:

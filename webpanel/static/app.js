@@ -7,6 +7,9 @@
      <form data-confirm="Revoke it?">    asks first; data-confirm-button names the button
      <input data-search>                 the key "/" goes there
      <div data-reload="/credentials">    a reload goes there instead of sending the form again
+     <a data-fill="#id" data-value="25"> writes that into a field instead of following the link
+     <div id="x" data-live="5" data-said="y">  looks after 5 seconds, and again, whether the page
+                                         says something else here; until it comes without data-live
 
    Nothing here needs eval, inline script or another host: it runs under `default-src 'self'`. */
 "use strict";
@@ -146,6 +149,44 @@ async function onSubmit(event) {
   form.requestSubmit(submitter);
 }
 
+// --- fill ---------------------------------------------------------------------------------------
+
+function fill(event, link) {
+  const field = document.querySelector(link.dataset.fill);
+  if (!field || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  field.value = link.dataset.value;
+  field.focus();
+  announce(`Amount: ${link.dataset.value}`);
+}
+
+// --- live ---------------------------------------------------------------------------------------
+
+async function freshly(element) {
+  try {
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    if (!answer.ok || answer.redirected) return null; // logged out meanwhile: leave it as it is
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    return page.getElementById(element.id);
+  } catch {
+    return null; // no network; the next look may have one
+  }
+}
+
+// Each pause is longer than the one before, up to a minute: what takes long may take days.
+function watch(element, pause = Number(element.dataset.live)) {
+  setTimeout(async () => {
+    const now = document.hidden ? null : await freshly(element);
+    if (!now || (now.dataset.live && now.dataset.said === element.dataset.said)) {
+      return watch(element, Math.max(pause, Math.min(pause * 1.2, 60)));
+    }
+    element.replaceWith(now);
+    now.querySelectorAll("time[data-local]").forEach(showLocalTime);
+    announce(now.querySelector("[role=status]")?.textContent.trim() || "The page has changed");
+    if (now.dataset.live) watch(now);
+  }, 1000 * pause);
+}
+
 // --- wiring -------------------------------------------------------------------------------------
 
 function isTyping(element) {
@@ -168,7 +209,10 @@ document.addEventListener("click", (event) => {
   const copying = event.target.closest("[data-copy]");
   if (copying) onCopy(copying);
   if (event.target.closest("[data-theme-toggle]")) toggleTheme();
+  const filling = event.target.closest("[data-fill]");
+  if (filling) fill(event, filling);
 });
 document.addEventListener("submit", onSubmit);
 document.addEventListener("keydown", onKey);
 document.querySelectorAll("time[data-local]").forEach(showLocalTime);
+document.querySelectorAll("[data-live]").forEach((element) => watch(element));

@@ -21,14 +21,14 @@ from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
 
-from franking import log
+from franking import failpoints, log
 from franking.accounts.limits import Exceeded
 from franking.db import Database, utcnow
 from franking.mail import holding
 from franking.mail.models import HeldMessage
 from franking.mail.transitions import record_released
 from franking.money import reservations
-from franking.reasons import AccountSuspended
+from franking.reasons import AccountSuspended, CapReached, InsufficientBalance
 from worker.maillog.queuefile import READY, Queue, State
 
 LIMIT = 100  # of each credential in one round
@@ -36,6 +36,7 @@ ROUNDS = 20  # of one look: the node's other duties wait meanwhile
 PATIENCE = timedelta(minutes=1)  # the log is usually read within a second
 
 Release = Callable[[Sequence[str]], bool]
+Delete = Callable[[Sequence[str]], bool]
 
 
 def postsuper(config_directory: Path) -> Release:
@@ -43,22 +44,32 @@ def postsuper(config_directory: Path) -> Release:
     place = ["-c", str(config_directory)]
 
     def release(queue_ids: Sequence[str]) -> bool:
-        commands = [
-            (["postsuper", *place, "-H", "-"], "".join(f"{each}\n" for each in queue_ids)),
-            (["postkick", *place, "public", "qmgr", "D"], ""),
-        ]
-        for command, given in commands:
-            try:
-                subprocess.run(
-                    command, input=given, text=True, check=True, timeout=60,
-                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                )  # fmt: skip
-            except (OSError, subprocess.SubprocessError) as error:
-                log.command_failed(command, error)
-                return False
-        return True
+        return _run(["postsuper", *place, "-H", "-"], queue_ids) and _run(
+            ["postkick", *place, "public", "qmgr", "D"]
+        )
 
     return release
+
+
+def deletion(config_directory: Path) -> Delete:
+    """Deletes queue IDs from Postfix's hold queue, and from no other."""
+
+    def delete(queue_ids: Sequence[str]) -> bool:
+        return _run(["postsuper", "-c", str(config_directory), "-d", "-", "hold"], queue_ids)
+
+    return delete
+
+
+def _run(command: Sequence[str], queue_ids: Sequence[str] = ()) -> bool:
+    try:
+        subprocess.run(
+            command, input="".join(f"{each}\n" for each in queue_ids), text=True, check=True,
+            timeout=60, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError) as error:
+        log.command_failed(list(command), error)
+        return False
+    return True
 
 
 class Place(Enum):
@@ -77,12 +88,16 @@ class Held:
         queue_directory: Path,
         release: Release,
         clock: Callable[[], datetime] = utcnow,
+        *,
+        delete: Delete | None = None,
     ) -> None:
+        """Without `delete`, what waits for money waits for ever."""
         self._database = database
         self._node = node
         self._directory = queue_directory
         self._queue = Queue(queue_directory, is_open=lambda _status: True)
         self._release = release
+        self._delete = delete
         self._clock = clock
         self._missing: dict[str, datetime] = {}  # queue ID: since when
 
@@ -98,7 +113,10 @@ class Held:
             rows = holding.of_node(session, self._node, LIMIT)
         places = self._places(rows)
         left = [row.queue_id for row in rows if self._has_left(row, places)]
-        going = self._granted(row for row in rows if places[row.queue_id] is Place.HOLD)
+        overdue: dict[str, str] = {}
+        here = [row for row in rows if places[row.queue_id] is Place.HOLD]
+        going = self._granted(here, overdue)
+        self._drop(overdue)
         gone: list[str] = []
         if (going or left) and self._release(going):
             gone = [queue_id for queue_id in going if self._place(queue_id) is not Place.HOLD]
@@ -107,8 +125,17 @@ class Held:
                 record_released(session, self._node, [*left, *gone], self._clock())
         return bool(gone)
 
-    def _granted(self, rows: Iterable[HeldMessage]) -> list[str]:
-        """Those that may go; a credential's line stops at the first that there is no room for."""
+    def _drop(self, overdue: Mapping[str, str]) -> None:
+        """Delete what has waited too long; after a crash in between, the mail log says the same."""
+        if overdue and self._delete is not None and self._delete(sorted(overdue)):
+            with self._database.transaction() as session:
+                holding.drop_unpaid(session, self._node, overdue, self._clock())
+
+    def _granted(self, rows: Iterable[HeldMessage], overdue: dict[str, str]) -> list[str]:
+        """Those that may go; a credential's line stops at the first that there is no room for.
+
+        `overdue` gets those that have waited too long, each with why.
+        """
         going = []
         blocked: set[int] = set()
         for row in rows:
@@ -117,7 +144,10 @@ class Held:
                     continue
                 try:
                     self._grant(row)
-                except (Exceeded, AccountSuspended) as reason:
+                except holding.GivenUp as reason:
+                    overdue[row.queue_id] = str(reason)
+                    continue
+                except (Exceeded, InsufficientBalance, CapReached, AccountSuspended) as reason:
                     if getattr(reason, "recipients", None) is None:
                         blocked.add(row.credential_id)
                     continue
@@ -131,6 +161,7 @@ class Held:
             holding.check(session, row, now)
         with self._database.transaction() as session:
             holding.grant(session, row, now)
+        failpoints.passing("held.granted")
 
     def _places(self, rows: Iterable[HeldMessage]) -> dict[str, Place]:
         places = {row.queue_id: self._place(row.queue_id) for row in rows}
@@ -163,4 +194,4 @@ class Held:
             return False
         with self._database.session() as session:
             money = reservations.of_message(session, self._node, row.queue_id)
-        return money is None or money.state != "reserved"
+        return money is None or money.state not in {"reserved", "waiting"}

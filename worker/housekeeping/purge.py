@@ -16,14 +16,20 @@ from franking.accounts.limits import UNITS, start_of
 from franking.accounts.models import AuthFailure, CredentialUse, RateCounter
 from franking.db import Database
 from franking.mail.models import IdempotencyKey, MessageAlias
+from franking.money.deposits.models import ProviderEvent
+from franking.notices.models import Notice
 from franking.settings import Protection
 from franking.tables import Base
+from franking.webhooks.models import Delivery
 
 BATCH = 500  # rows of one transaction
 MARGIN = timedelta(hours=1)  # other nodes' clocks, and transactions that began before
 IDEMPOTENCY = timedelta(hours=24)
 ALIASES = timedelta(days=180)
 CREDENTIAL_USES = timedelta(days=180)
+DELIVERIES = timedelta(days=30)  # of webhooks; they are tried for three days
+NOTICES = timedelta(days=400)  # a year and what a customer needs to look back at it
+PROVIDER_EVENTS = timedelta(days=90)  # providers repeat them for days; a later one books nothing
 
 Model = type[Base]
 
@@ -44,6 +50,9 @@ def purge(database: Database, protection: Protection, now: datetime) -> int:
 def _outdated(protection: Protection, now: datetime) -> Iterator[tuple[Model, ColumnElement[bool]]]:
     yield IdempotencyKey, IdempotencyKey.created_at < now - IDEMPOTENCY - MARGIN
     yield MessageAlias, MessageAlias.at < now - ALIASES - MARGIN
+    yield Delivery, Delivery.created_at < now - DELIVERIES
+    yield Notice, Notice.at < now - NOTICES
+    yield ProviderEvent, ProviderEvent.received_at < now - PROVIDER_EVENTS
     for unit in UNITS:
         over = RateCounter.starts_at < start_of(unit, now - MARGIN)
         yield RateCounter, over & (RateCounter.unit == unit)

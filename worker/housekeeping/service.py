@@ -1,26 +1,33 @@
 """The loop of `franking-worker housekeeping`.
 
-Each duty is tried again at the next turn; one that fails does not keep the others from being done.
+Each duty is tried again at its next time; one that fails does not keep the others from being done.
+Those that wait for others' servers, or read for long, have threads of their own.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from threading import Event
+from datetime import timedelta
+from threading import Event, Thread
 
-from sqlalchemy.exc import SQLAlchemyError
-
-from franking import log
 from franking.db import Database, utcnow
 from franking.nodes import nodes
 from franking.notify import notify
 from franking.settings import Settings
+from worker.housekeeping import alerts, ledger
 from worker.housekeeping.condition import measure
-from worker.housekeeping.held import Held, Release, postsuper
+from worker.housekeeping.duty import Duty
+from worker.housekeeping.held import Held, Release, deletion, postsuper
+from worker.housekeeping.mail import Mailing
+from worker.housekeeping.month import Month
 from worker.housekeeping.purge import purge
+from worker.housekeeping.topup import EVERY as TOPUP_EVERY
+from worker.housekeeping.topup import Topup
 
 PURGE_EVERY = 60.0  # seconds
+LEDGER_EVERY = 60.0  # seconds between looks whether the hour is over
+MONTH_EVERY = 60.0  # seconds between looks whether a new month has begun
+PATIENCE = 5.0  # seconds that a stop waits for each thread; what is interrupted is repeated later
 
 
 class Service:
@@ -34,35 +41,43 @@ class Service:
             settings.node,
             own.queue_directory,
             release or postsuper(own.config_directory),
+            delete=deletion(own.config_directory),
         )
-        self._purge_at = 0.0
+        every = settings.housekeeping.alerts_every
+        self._duties = [
+            Duty("condition", self._report),
+            Duty("held mail", self._held.look),
+            Duty("alerts", self._alert, every),
+            Duty("old rows", self._purge, PURGE_EVERY),
+        ]
+        mailing = Mailing(self._database, settings)
+        month = Month(self._database, settings.node, settings.invoices, stop)
+        self._beside = [
+            Duty("notices", mailing.look, settings.notices.every),
+            Duty("ledger", self._check_ledger, LEDGER_EVERY),
+            Duty("month", month.look, MONTH_EVERY),
+            Duty("payments", Topup(self._database, settings).look, TOPUP_EVERY),
+        ]
 
     def run(self) -> None:
         """Until `stop` is set."""
+        threads = [Thread(target=d.run, args=(self._stop,), daemon=True) for d in self._beside]
+        for thread in threads:
+            thread.start()
         notify("READY=1")
         while not self._stop.is_set():
             self.turn()
             notify("WATCHDOG=1")
             self._stop.wait(self._settings.housekeeping.every)
+        for thread in threads:
+            thread.join(PATIENCE)
         self._database.close()
 
     def turn(self) -> None:
-        """Everything that is due."""
-        self._do(self._report)
-        self._do(self._held.look)
-        if time.monotonic() >= self._purge_at:
-            self._purge_at = time.monotonic() + PURGE_EVERY
-            self._do(self._purge)
-
-    def _do(self, duty: Callable[[], object]) -> None:
-        if self._stop.is_set():
-            return
-        try:
-            duty()
-        except SQLAlchemyError as error:
-            log.database_trouble("housekeeping", error)
-        except Exception as error:
-            log.unexpected("housekeeping", error)
+        """Everything that is due, save what has a thread of its own."""
+        for duty in self._duties:
+            if not self._stop.is_set():
+                duty.turn()
 
     def _report(self) -> None:
         condition = measure(self._settings.maillog.queue_directory, time.time())
@@ -71,3 +86,10 @@ class Service:
 
     def _purge(self) -> None:
         purge(self._database, self._settings.protection, utcnow())
+
+    def _alert(self) -> None:
+        every = timedelta(seconds=self._settings.housekeeping.alerts_every)
+        alerts.look(self._database, self._settings.node, every)
+
+    def _check_ledger(self) -> None:
+        ledger.check(self._database, self._settings.node)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 
 from franking.mail.events import Attempt
-from franking.money.reservations import Settled
+from franking.money.settling import Settled
 from worker.maillog.parse import parse
 from worker.maillog.recent import Recent
 from worker.maillog.records import (
@@ -28,6 +28,7 @@ from worker.maillog.records import (
     Requeued,
 )
 
+PARKED, DELETED = "log: postsuper placed on hold", "log: postsuper removed"
 KINDS = {"sent": "delivered", "bounced": "bounced", "deferred": "deferred"}
 KINDS["SOFTBOUNCE"] = "deferred"  # soft_bounce = yes
 
@@ -65,7 +66,9 @@ class Changes:
     probes: list[str] = field(default_factory=list)
 
     def capture(self, queue_id: str, why: str) -> None:
-        if self.evidence.get(queue_id, ("",))[0] != "captured":
+        """What says that the message is on its way says more than what an operator did to it."""
+        state, text = self.evidence.get(queue_id, ("voided", ""))
+        if state != "captured" or text in {PARKED, DELETED}:
             self.evidence[queue_id] = ("captured", f"log: {why}")
 
 

@@ -47,6 +47,10 @@ class Queue:
             return State.COMMITTED, path
         return (State.WRITING if self._is_open(status) else State.ORPHAN), path
 
+    def name(self, path: Path) -> str:
+        """Of the queue that a path from `look` is in."""
+        return path.relative_to(self._directory).parts[0]
+
     def _find(self, queue_id: str) -> tuple[Path, os.stat_result] | None:
         for directory in self._directories():
             path = directory / queue_id

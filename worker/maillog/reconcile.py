@@ -8,6 +8,9 @@ Every `reconcile_every` seconds, for reservations older than `reconcile_after`:
     no queue file                        ┘  second look, below, then: voided,
                                             or unknown when the log has a gap after the reservation
 
+Mail that waits for money (`franking.mail.holding`) is looked after in the same way, only that it
+may stay in the hold queue: anywhere else it is on its way without us and is charged.
+
 A message may have been delivered and removed while its lines are still on their way to us.  So
 before the second look we log a line of our own through postlogd (`postlog`) and wait until the
 follower has read it: by then it has read everything that was logged before, too.
@@ -23,12 +26,12 @@ from typing import NamedTuple
 from franking import log
 from franking.db import Database
 from franking.money import reservations
-from franking.money.reservations import Settled
+from franking.money.settling import Settled
 from worker.maillog.queuefile import Queue, State
 from worker.maillog.settle import load_position, settle
 
 PATIENCE = timedelta(minutes=10)  # then a probe was lost (a gap) and another one is sent
-LIMIT = 1000  # reservations a look
+LIMIT = 1000  # reservations of each kind a look
 HELD = "queue: hold"  # nothing odd: the log has no line for a message that goes there at once
 
 
@@ -38,6 +41,7 @@ class Doubt(NamedTuple):
     queue_id: str
     account_id: int
     reserved_at: datetime
+    state: str
 
 
 class Reconciler:
@@ -55,6 +59,7 @@ class Reconciler:
         self._token: str | None = None
         self._asked_at: datetime | None = None
         self._doubts: list[Doubt] = []
+        self._waiting_since: datetime | None = None  # the latest that the last look came to
 
     def look(self, now: datetime) -> None:
         """The first look; call it every `reconcile_every` seconds."""
@@ -65,7 +70,8 @@ class Reconciler:
         for row in self._stale(now):
             state, path = self._queue.look(row.queue_id)
             if state is State.COMMITTED and path is not None:
-                committed[row.queue_id] = ("captured", f"queue: {path.parent.name}")
+                if row.state != "waiting" or self._queue.name(path) != "hold":
+                    committed[row.queue_id] = ("captured", f"queue: {path.parent.name}")
             elif state is not State.WRITING:
                 doubts.append(row)
         self._settle(committed, now)
@@ -92,6 +98,8 @@ class Reconciler:
     def _verdict(self, doubt: Doubt, gap_until: datetime | None) -> tuple[Settled, str] | None:
         state, path = self._queue.look(doubt.queue_id)
         if state is State.COMMITTED and path is not None:
+            if doubt.state == "waiting" and self._queue.name(path) == "hold":
+                return None
             return "captured", f"queue: {path.parent.name}"
         if state is State.ORPHAN and path is not None:
             path.unlink(missing_ok=True)
@@ -104,8 +112,16 @@ class Reconciler:
 
     def _stale(self, now: datetime) -> list[Doubt]:
         with self._database.session() as session:
-            rows = reservations.open_before(session, self._node, now - self._after, LIMIT)
-            return [Doubt(row.queue_id, row.account_id, row.reserved_at) for row in rows]
+            before = now - self._after
+            rows = [*reservations.open_before(session, self._node, before, LIMIT)]
+            since = self._waiting_since
+            waiting = reservations.waiting_before(session, self._node, before, since, LIMIT)
+            # They may wait for days: the next look goes on where this one stops.
+            self._waiting_since = waiting[-1].reserved_at if len(waiting) == LIMIT else None
+            return [
+                Doubt(row.queue_id, row.account_id, row.reserved_at, row.state)
+                for row in [*rows, *waiting]
+            ]
 
     def _gap_until(self) -> datetime | None:
         with self._database.session() as session:
@@ -117,7 +133,7 @@ class Reconciler:
             return set()
         with self._database.transaction() as session:
             states = settle(session, self._node, changes, now)
-        moved = {queue_id for queue_id, state in states.items() if state == "reserved"}
+        moved = {q for q, state in states.items() if state in {"reserved", "waiting"}}
         for queue_id in sorted(moved):
             if changes[queue_id][1] != HELD:
                 log.reservation_reconciled(queue_id, *changes[queue_id])

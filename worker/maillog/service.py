@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from franking import log
+from franking import failpoints, log
 from franking.db import Database, utcnow
 from franking.notify import notify
 from franking.reasons import Refused
@@ -142,6 +142,7 @@ class Service:
         unpaid = self._retrying(lambda: self._store(changes, position, gap=batch.gap))
         if unpaid is None:
             return
+        failpoints.passing("maillog.committed")
         self._stored = position
         for queue_id, username in unpaid.items():
             log.accepted_unpaid(queue_id, username)
@@ -151,9 +152,8 @@ class Service:
     def _store(self, changes: Changes, position: Position, *, gap: bool) -> dict[str, str]:
         now = utcnow()
         with self._database.transaction() as session:
-            unpaid = write(session, self._node, changes, now)
             save_position(session, self._node, position, self._boot_id, now, gap=gap)
-        return unpaid
+            return write(session, self._node, changes, now)
 
     def _confirm(self, token: str) -> None:
         try:

@@ -10,7 +10,8 @@ the ORM's share of the time was as large as the database's.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
@@ -30,13 +31,15 @@ from sqlalchemy.orm import Session
 from franking import log
 from franking.mail import events
 from franking.mail.events import Attempt
+from franking.mail.holding import drop_unpaid
 from franking.mail.models import Event, LogPosition, Recipient
 from franking.mail.transitions import give_up, leave_hold, record_released
-from franking.money import reservations
+from franking.money import refunds, reservations, settling
 from franking.money.models import Reservation
-from franking.money.reservations import Settled
+from franking.money.reservations import UNBOUND
+from franking.money.settling import Settled, Settlement
 from worker.maillog.follow import Position
-from worker.maillog.gather import Changes, Sent
+from worker.maillog.gather import DELETED, PARKED, Changes, Sent
 from worker.maillog.parse import resolve
 
 _reservations, _recipients = Reservation.__table__.c, Recipient.__table__.c
@@ -57,19 +60,30 @@ _DEFERRALS = select(_events.queue_id, _events.recipient, _events.at, _events.del
 
 def write(session: Session, node: str, changes: Changes, now: datetime) -> dict[str, str]:
     """Returns mail that nobody paid: queue ID → user name of the client, for an alarm."""
+    leave_hold(session, node, {*changes.released, *changes.removed}, now)  # the lock order
+    attempts = _attempts(session, node, changes.sent)
+    settled = _settle(session, node, changes.evidence, now)
     if changes.released:
         record_released(session, node, changes.released, max(changes.released.values()))
-    leave_hold(session, node, changes.removed, now)
-    states = settle(session, node, changes.evidence, now)
-    events.record(session, node, _attempts(session, node, changes.sent))
+    events.record(session, node, attempts)
     if changes.expired:
         events.record_expired(session, node, changes.expired.items())
     if changes.removed:
         events.record_removed(session, node, changes.removed.items())
+    _book(session, node, settled, now, _refundable(attempts) | set(changes.expired))
     return {
         queue_id: username
         for queue_id, username in changes.active.items()
-        if states.get(queue_id, "voided") == "voided"
+        if settled.before.get(queue_id, "voided") == "voided"
+    }
+
+
+def _refundable(attempts: Iterable[Attempt]) -> set[str]:
+    """The messages that may get money back for how these ended."""
+    return {
+        each.queue_id
+        for each in attempts
+        if refunds.why_refundable(each.kind, each.enhanced_code, each.smtp_code, each.reply)
     }
 
 
@@ -80,14 +94,72 @@ def settle(
 
     Returns the state that each of these reservations had before; there may be none.
     """
+    settled = _settle(session, node, evidence, now)
+    _book(session, node, settled, now)
+    return settled.before
+
+
+@dataclass(frozen=True)
+class _Settled:
+    """Everything but the money, which comes last: until the commit, whoever sends for one of
+    these accounts then waits.
+
+    `unpaid` waited for money, and are on their way all the same, because an operator has released
+    them past us; or nobody knows whether they are.
+    """
+
+    before: dict[str, str]
+    settlement: Settlement
+    unpaid: dict[str, tuple[Settled, str]]
+
+
+def _settle(
+    session: Session, node: str, evidence: Mapping[str, tuple[Settled, str]], now: datetime
+) -> _Settled:
     states = {row[0]: row[1] for row in _about(session, _STATES, node, evidence)}
+    waiting = {q: evidence[q] for q, state in states.items() if state == "waiting"}
     still_open = {q: evidence[q] for q, state in states.items() if state == "reserved"}
+    _drop_unpaid(session, node, waiting, now)
     give_up(session, node, [q for q, to in still_open.items() if to[0] == "voided"], now)
-    moved = reservations.settle(session, node, still_open, now)
-    voided = {q: evidence[q][1] for q in moved if evidence[q][0] == "voided"}
+    settlement = settling.leave(session, node, still_open, now)
+    voided = {q: evidence[q][1] for q in settlement.now("voided")}
     if voided:
         events.record_voided(session, node, voided, now)
-    return states
+    unpaid = {
+        queue_id: why
+        for queue_id, why in waiting.items()
+        if why[0] != "voided" and why[1] not in {PARKED, DELETED}
+    }
+    for queue_id in sorted(unpaid):  # before the balances, as `holding.grant` does
+        session.get(Reservation, (queue_id, node), with_for_update=True)
+    return _Settled(states | dict.fromkeys(unpaid, "reserved"), settlement, unpaid)
+
+
+def _book(
+    session: Session, node: str, settled: _Settled, now: datetime, refundable: Collection[str] = ()
+) -> None:
+    """What was not paid is charged, below zero if need be; `refundable` may get a refund."""
+    if refundable or settled.unpaid:  # several steps: all balances in one go, in their order
+        refunds.lock(session, node, {*refundable, *settled.settlement.rows, *settled.unpaid})
+    for queue_id in sorted(settled.unpaid):
+        reservations.fund(session, node, queue_id, UNBOUND, now)
+        if settled.unpaid[queue_id][0] == "captured":
+            log.unpaid_released(queue_id)
+    settling.settle(session, node, settled.unpaid, now)
+    settling.book(session, settled.settlement, now)
+    refunds.give_back(session, node, refundable, now)
+
+
+def _drop_unpaid(
+    session: Session, node: str, evidence: Mapping[str, tuple[Settled, str]], now: datetime
+) -> None:
+    """Of messages that wait for money: what was deleted, or never kept, has cost nothing."""
+    dropped = {
+        queue_id: why
+        for queue_id, (state, why) in evidence.items()
+        if state == "voided" or why == DELETED
+    }
+    drop_unpaid(session, node, dropped, now)
 
 
 def _about(

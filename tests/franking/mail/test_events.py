@@ -16,7 +16,7 @@ from franking.mail import acceptance, events, messages
 from franking.mail.authority import authority
 from franking.mail.events import Attempt
 from franking.money import ledger, pricing
-from franking.reasons import AccountSuspended, InsufficientBalance, Invalid, NotFound
+from franking.reasons import AccountSuspended, Invalid, NotFound
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 RECIPIENTS = ["a@example.net", "b@example.net"]
@@ -92,7 +92,7 @@ def test_a_queue_id_is_accepted_once(database: Database, username: str) -> None:
 def test_no_money_no_message(database: Database, username: str) -> None:
     for number in range(12):
         accept(database, username, f"Q{number}")
-    with pytest.raises(InsufficientBalance):
+    with pytest.raises(acceptance.NotAccepted, match="Insufficient balance"):
         accept(database, username, "Q12")
     with database.session() as session, pytest.raises(NotFound):
         messages.find(session, "Q12")

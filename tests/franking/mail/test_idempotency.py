@@ -13,10 +13,11 @@ from franking.accounts.models import Account
 from franking.db import Database
 from franking.mail import acceptance, events, messages
 from franking.mail.acceptance import Acceptance, NotAccepted, Outcome
-from franking.mail.authority import authority
+from franking.mail.authority import Funds, authority
 from franking.mail.models import IdempotencyKey, Message
-from franking.money import reservations
+from franking.money import ledger, settling
 from franking.money.models import Balance
+from franking.money.terms import Terms
 from franking.reasons import NotFound
 from tests import factories
 
@@ -56,7 +57,7 @@ def accept(database: Database, message: Acceptance) -> Outcome:
 
 def settle(database: Database, queue_id: str, state: str) -> None:
     with database.transaction() as session:
-        reservations.settle(session, "n1", {queue_id: (state, "test")}, NOW)  # type: ignore[dict-item]
+        settling.settle(session, "n1", {queue_id: (state, "test")}, NOW)  # type: ignore[dict-item]
         if state == "voided":
             events.record_voided(session, "n1", {queue_id: "test"}, NOW)
 
@@ -165,3 +166,19 @@ def test_a_test_key_is_no_answer_to_live_mail(database: Database, first: Accepta
     with database.session() as session:
         account = session.get_one(Account, first.authority.account_id)
         assert messages.get(session, account, "Q3").queue_id == "Q1"
+
+
+def test_what_waits_for_money_is_known_after_a_while(database: Database, first: Acceptance) -> None:
+    """By then housekeeping has voided what Postfix did not keep."""
+    who = first.authority
+    waiting = replace(first, authority=replace(who, terms=Terms(on_empty="hold"), funds=Funds(0)))
+    with database.transaction() as session:
+        ledger.adjust(session, who.account_id, -factories.BALANCE, reference="x", note="x")
+    assert accept(database, waiting) is Outcome.HOLD
+    again = replace(waiting, queue_id="Q2", now=NOW + timedelta(minutes=1))
+    with pytest.raises(NotAccepted, match="in progress"):
+        accept(database, again)
+    later = replace(waiting, queue_id="Q3", now=NOW + timedelta(minutes=6))
+    assert accept(database, later) is Outcome.DISCARD
+    with database.session() as session:
+        assert messages.find(session, "Q3").queue_id == "Q1"

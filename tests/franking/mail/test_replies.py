@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from franking.mail import replies
 from franking.mail.catalogue import CATALOGUE, Entry
+from franking.reasons import CapReached
 
 # These are explained here and said by Postfix itself.
 POSTFIX_SAYS = {"plaintext_login", "relay_denied", "tls_required"}
@@ -31,7 +32,12 @@ def test_line_has_code_text_and_page() -> None:
     )
 
 
-ARGUMENTS = {"int": 5, "date": date(2026, 11, 21), "bool": True}
+ARGUMENTS = {
+    "int": 5,
+    "date": date(2026, 11, 21),
+    "bool": True,
+    "InsufficientBalance | CapReached": CapReached("account"),
+}
 
 
 def test_every_function_speaks_from_the_catalogue() -> None:

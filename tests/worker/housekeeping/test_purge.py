@@ -10,8 +10,11 @@ from sqlalchemy import func, insert, select
 from franking.accounts.models import AuthFailure, CredentialUse, RateCounter
 from franking.db import Database
 from franking.mail.models import IdempotencyKey, MessageAlias
+from franking.money.deposits.models import ProviderEvent
+from franking.notices.models import Notice
 from franking.settings import Protection
 from franking.tables import Base
+from franking.webhooks.models import Delivery, Endpoint
 from worker.housekeeping import purge
 
 from ..conftest import Books
@@ -76,6 +79,26 @@ def test_counters_of_windows_that_are_over(
             "last_used_at",
             timedelta(days=180),
         ),
+        (
+            Delivery,
+            {"endpoint_id": 1, "webhook_id": "x", "kind": "balance.low", "body": "{}",
+             "attempts": 1, "due_at": NOW, "delivered_at": NOW},
+            "created_at",
+            timedelta(days=30),
+        ),
+        (
+            Notice,
+            {"account_id": 1, "kind": "balance.low", "detail": {}, "mail_attempts": 0,
+             "mail_results": {}},
+            "at",
+            timedelta(days=400),
+        ),
+        (
+            ProviderEvent,
+            {"provider": "stripe", "event_id": "evt_1", "kind": "charge.refunded"},
+            "received_at",
+            timedelta(days=90),
+        ),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
 )  # fmt: skip
@@ -83,6 +106,8 @@ def test_how_long_each_is_kept(
     books: Books, model: type[Base], values: dict[str, object], column: str, age: timedelta
 ) -> None:
     with books.database.transaction() as session:
+        session.add(Endpoint(account_id=1, url="https://example.com/", sealed_secret=b""))
+        session.flush()
         session.execute(insert(model).values(**values, **{column: NOW - age}))
     assert kept(books.database, NOW) == 0
     assert kept(books.database, NOW + timedelta(seconds=1)) == 1

@@ -16,7 +16,7 @@ from franking.accounts.rules import Rules, parse_window
 from franking.mail import holding
 from franking.mail.models import HeldMessage, Message
 from franking.money.models import Plan
-from franking.money.reservations import Settled
+from franking.money.settling import Settled
 from worker.maillog.gather import Changes
 from worker.maillog.settle import settle, write
 

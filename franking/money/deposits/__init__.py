@@ -1,0 +1,1 @@
+"""Money that comes in: by hand, by Stripe, by BTCPay Server."""

@@ -1,0 +1,17 @@
+"""What an account can be told that is about no single message."""
+
+from __future__ import annotations
+
+KINDS: tuple[str, ...] = (
+    "balance.low",
+    "balance.exhausted",
+    "balance.restored",
+    "deposit.paid",
+    "deposit.reversed",
+    "topup.failed",
+    "invoice.issued",
+    "cap.reached",
+)
+
+# Wherever a notice's detail has one of these, it is in micro-units of the account's currency.
+AMOUNTS = frozenset({"available", "below", "amount", "net", "tax", "total", "cap"})

@@ -1,0 +1,1 @@
+"""Webhooks: who is told of what, and the outbox of what is still to be delivered."""

@@ -1,0 +1,210 @@
+"""Customers' webhook endpoints: create, change, rotate the secret, disable, remove.
+
+The secret is what Standard Webhooks calls a symmetric secret: `whsec_` and the base64 of 32 random
+bytes (https://www.standardwebhooks.com).  Unlike a credential's it must be kept readable, because
+we sign with it, so it is sealed under the master key.  After a rotation the old one signs too,
+for an overlap.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from franking.accounts.models import Account
+from franking.money.terms import terms_of
+from franking.notices.kinds import KINDS
+from franking.reasons import Invalid, NotFound
+from franking.sealing import Sealer
+from franking.tables import utcnow
+from franking.webhooks import addresses
+from franking.webhooks.config import Webhooks
+from franking.webhooks.models import Delivery, Endpoint
+
+__all__ = [
+    "KINDS",
+    "Created",
+    "all_of",
+    "allowed",
+    "change",
+    "create",
+    "disable",
+    "enable",
+    "get",
+    "remove",
+    "reveal",
+    "rotate",
+    "secrets_of",
+]
+
+MOST = 20  # endpoints of one account
+LONGEST_OVERLAP = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class Created:
+    """`secret` is what the customer's software verifies with."""
+
+    endpoint: Endpoint
+    secret: str
+
+
+def allowed(account: Account) -> bool:
+    """Whether the account's plan has webhooks."""
+    return "webhooks" in terms_of(account.plan.terms).features
+
+
+def create(
+    session: Session,
+    account: Account,
+    url: str,
+    *,
+    events: Sequence[str] = (),
+    sealer: Sealer,
+    rules: Webhooks,
+    now: datetime | None = None,
+) -> Created:
+    """A new endpoint for these kinds of events, all when none is named.  Raises Invalid."""
+    if not allowed(account):
+        raise Invalid("the account's plan has no webhooks")
+    count = select(func.count()).select_from(Endpoint).where(Endpoint.account_id == account.id)
+    if (session.scalar(count) or 0) >= MOST:
+        raise Invalid(f"an account has at most {MOST} endpoints")
+    endpoint = Endpoint(
+        account_id=account.id, url=addresses.checked(url, rules), events=_known(events),
+        sealed_secret=b"", created_at=now or utcnow(),
+    )  # fmt: skip
+    session.add(endpoint)
+    session.flush()  # the secret is sealed for this row's number
+    secret = _new_secret()
+    endpoint.sealed_secret = sealer.seal(secret.encode(), _row(endpoint))
+    session.flush()
+    return Created(endpoint, secret)
+
+
+def get(
+    session: Session, account: Account, endpoint_id: int, *, for_update: bool = False
+) -> Endpoint:
+    """Raises NotFound."""
+    found = session.get(Endpoint, endpoint_id, with_for_update=for_update)
+    if found is None or found.account_id != account.id:
+        raise NotFound(f"there is no endpoint {endpoint_id}")
+    return found
+
+
+def all_of(session: Session, account: Account) -> Sequence[Endpoint]:
+    query = select(Endpoint).where(Endpoint.account_id == account.id)
+    return session.scalars(query.order_by(Endpoint.id)).all()
+
+
+def change(
+    session: Session,
+    account: Account,
+    endpoint_id: int,
+    *,
+    rules: Webhooks,
+    url: str | None = None,
+    events: Sequence[str] | None = None,
+) -> Endpoint:
+    """Another URL or other events; None leaves it.  Raises Invalid, NotFound."""
+    endpoint = get(session, account, endpoint_id, for_update=True)
+    if url is not None:
+        endpoint.url = addresses.checked(url, rules)
+    if events is not None:
+        endpoint.events = _known(events)
+    session.flush()
+    return endpoint
+
+
+def rotate(
+    session: Session,
+    account: Account,
+    endpoint_id: int,
+    *,
+    overlap: timedelta,
+    sealer: Sealer,
+    now: datetime,
+) -> Created:
+    """A new secret; the old one signs beside it for the overlap.  Raises Invalid, NotFound."""
+    if not timedelta() <= overlap <= LONGEST_OVERLAP:
+        raise Invalid.of("overlap", f"at most {LONGEST_OVERLAP.days} days")
+    endpoint = get(session, account, endpoint_id, for_update=True)
+    secret = _new_secret()
+    endpoint.sealed_previous = endpoint.sealed_secret if overlap else None
+    endpoint.previous_until = now + overlap if overlap else None
+    endpoint.sealed_secret = sealer.seal(secret.encode(), _row(endpoint))
+    session.flush()
+    return Created(endpoint, secret)
+
+
+def reveal(endpoint: Endpoint, sealer: Sealer) -> str:
+    """The secret again, for whoever may see the account; raises SealError."""
+    return sealer.open(endpoint.sealed_secret, _row(endpoint)).decode()
+
+
+def secrets_of(endpoint: Endpoint, sealer: Sealer, now: datetime) -> list[str]:
+    """Those that sign at this moment, the newest first; raises SealError."""
+    sealed = [endpoint.sealed_secret]
+    if endpoint.sealed_previous and endpoint.previous_until and now < endpoint.previous_until:
+        sealed.append(endpoint.sealed_previous)
+    return [sealer.open(each, _row(endpoint)).decode() for each in sealed]
+
+
+def disable(
+    session: Session, account: Account, endpoint_id: int, reason: str, now: datetime
+) -> Endpoint:
+    """Deliver nothing to it any more; what waits is given up.  Raises NotFound."""
+    endpoint = get(session, account, endpoint_id, for_update=True)
+    close(session, endpoint, reason, now)
+    return endpoint
+
+
+def close(session: Session, endpoint: Endpoint, reason: str, now: datetime) -> None:
+    """The same for a row that is locked already."""
+    if endpoint.disabled_at is None:
+        endpoint.disabled_at, endpoint.disabled_reason = now, reason[:200]
+    pending = update(Delivery).where(
+        Delivery.endpoint_id == endpoint.id,
+        Delivery.delivered_at.is_(None),
+        Delivery.dead_at.is_(None),
+    )
+    given_up = pending.values(dead_at=now, last_error=f"endpoint disabled: {reason}"[:500])
+    session.execute(given_up.execution_options(synchronize_session=False))
+    session.flush()
+
+
+def enable(session: Session, account: Account, endpoint_id: int) -> Endpoint:
+    """What happens from now on is delivered again.  Raises NotFound."""
+    endpoint = get(session, account, endpoint_id, for_update=True)
+    endpoint.disabled_at = endpoint.disabled_reason = None
+    session.flush()
+    return endpoint
+
+
+def remove(session: Session, account: Account, endpoint_id: int) -> None:
+    """Forget the endpoint and all its deliveries.  Raises NotFound."""
+    endpoint = get(session, account, endpoint_id, for_update=True)
+    session.execute(delete(Delivery).where(Delivery.endpoint_id == endpoint.id))
+    session.delete(endpoint)
+    session.flush()
+
+
+def _new_secret() -> str:
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def _row(endpoint: Endpoint) -> str:
+    return f"endpoint:{endpoint.id}"
+
+
+def _known(events: Sequence[str]) -> list[str]:
+    unknown = sorted(set(events) - set(KINDS))
+    if unknown:
+        raise Invalid.of("events", f"{unknown[0]!r} is no event; there are {', '.join(KINDS)}")
+    return sorted(set(events), key=KINDS.index)

@@ -1,0 +1,39 @@
+"""A thing to be done again and again; when it fails, it is tried again at its next time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from threading import Event
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from franking import log
+
+
+class Duty:
+    """`every` in seconds; 0 is at each turn."""
+
+    def __init__(self, name: str, work: Callable[[], object], every: float = 0.0) -> None:
+        self.name = name
+        self._work = work
+        self._every = every
+        self._due_at = 0.0
+
+    def turn(self) -> None:
+        """Do it if it is due; never raises."""
+        if time.monotonic() < self._due_at:
+            return
+        self._due_at = time.monotonic() + self._every
+        try:
+            self._work()
+        except SQLAlchemyError as error:
+            log.database_trouble(f"housekeeping: {self.name}", error)
+        except Exception as error:
+            log.unexpected(f"housekeeping: {self.name}", error)
+
+    def run(self, stop: Event) -> None:
+        """In a thread of its own: for what waits for others, so that nothing waits for it."""
+        while not stop.is_set():
+            self.turn()
+            stop.wait(max(0.0, self._due_at - time.monotonic()))

@@ -1,0 +1,1 @@
+"""Posts what is in the outbox of webhooks to customers' endpoints."""
