@@ -1,6 +1,6 @@
 # Each target is one line of help and a command that also works without make.
 .DEFAULT_GOAL := help
-.PHONY: help up down test lint type format lock vendor
+.PHONY: help up down test chaos lint type format lock vendor
 
 BIN := .venv/bin
 
@@ -15,6 +15,10 @@ down: ## Stop what `make up` started
 
 test: ## Install what the tests need, then lint, type-check and test (as root)
 	script/test
+
+chaos: ## Kill processes under load on both engines, and count what went wrong (as root)
+	script/chaos
+	script/chaos --engine postgresql
 
 lint: ## Ruff: style and likely mistakes
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
