@@ -5,22 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
-from hypothesis.stateful import (
-    Bundle,
-    RuleBasedStateMachine,
-    consumes,
-    initialize,
-    invariant,
-    rule,
-)
-from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from franking.accounts import account as accounts
 from franking.db import Database
-from franking.models import Base
 from franking.money import ledger, pricing, reservations, settling, verification
 from franking.money.pricing import Tariff, Tier
 from franking.money.reservations import Purchase
@@ -124,98 +112,3 @@ def test_open_before_finds_only_the_old_and_open(database: Database) -> None:
         found = reservations.open_before(session, "n1", later)
         assert [row.queue_id for row in found] == ["Q2"]
         assert reservations.open_before(session, "n1", NOW) == []
-
-
-class LedgerMachine(RuleBasedStateMachine):
-    """Deposits, reservations and settlements in any order, some of them crashing half way."""
-
-    queue_ids: Bundle[str] = Bundle("queue_ids")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.database = Database("sqlite://")
-        Base.metadata.create_all(self.database.engine)
-        self.serial = 0
-        self.available = self.held = self.revenue = 0
-
-    @initialize()
-    def account(self) -> None:
-        with self.database.transaction() as session:
-            self.ids = make_account(session)
-
-    @rule(amount=st.integers(1, 5 * PRICE))
-    def deposit(self, amount: int) -> None:
-        self.serial += 1
-        with self.database.transaction() as session:
-            ledger.deposit(session, self.ids[0], amount, reference=str(self.serial))
-        self.available += amount
-
-    @rule(target=queue_ids, amount=st.integers(0, 3 * PRICE))
-    def reserve(self, amount: int) -> str:
-        self.serial += 1
-        queue_id = f"Q{self.serial}"
-        try:
-            with self.database.transaction() as session:
-                reserve(session, self.ids, queue_id, amount)
-        except InsufficientBalance:
-            assert amount > self.available
-            return ""
-        self.available -= amount
-        self.held += amount
-        return f"{queue_id}/{amount}"
-
-    @rule(
-        item=consumes(queue_ids), state=st.sampled_from(["captured", "voided"]), n=st.integers(1, 3)
-    )
-    def settle(self, item: str, state: settling.Settled, n: int) -> None:
-        """n times: a replayed log."""
-        if not item:
-            return
-        queue_id, amount = item.partition("/")[0], int(item.partition("/")[2])
-        for _ in range(n):
-            with self.database.transaction() as session:
-                settling.settle(session, "n1", {queue_id: (state, "")}, NOW)
-        self.held -= amount
-        if state == "voided":
-            self.available += amount
-        else:
-            self.revenue += amount
-
-    @rule(item=queue_ids, statement=st.integers(1, 5))
-    def crash_while_settling(self, item: str, statement: int) -> None:
-        """Dies before the n-th statement: nothing of it may remain."""
-        if not item:
-            return
-        count = 0
-
-        def die(*_: object) -> None:
-            nonlocal count
-            count += 1
-            if count > statement:
-                raise RuntimeError("killed")
-
-        event.listen(self.database.engine, "before_cursor_execute", die)
-        try:
-            with pytest.raises(RuntimeError), self.database.transaction() as session:
-                settling.settle(session, "n1", {item.partition("/")[0]: ("captured", "")}, NOW)
-                raise RuntimeError("killed before commit")
-        finally:
-            event.remove(self.database.engine, "before_cursor_execute", die)
-
-    @invariant()
-    def books_agree(self) -> None:
-        with self.database.session() as session:
-            if not hasattr(self, "ids"):
-                return
-            balance = ledger.balance(session, self.ids[0])
-            assert (balance.available, balance.held) == (self.available, self.held)
-            assert verification.verify(session) == []
-
-    def teardown(self) -> None:
-        self.database.close()
-
-
-TestLedgerMachine = LedgerMachine.TestCase
-TestLedgerMachine.settings = hypothesis_settings(
-    max_examples=15, stateful_step_count=25, deadline=None
-)
