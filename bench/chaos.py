@@ -1,7 +1,7 @@
 """Money and mail while processes are killed at random: what was promised, and what was kept.
 
-    python bench/chaos.py                                   10 minutes of load, SQLite
-    python bench/chaos.py --engine postgresql --profile short   two minutes in all
+    python bench/chaos.py                                   seven minutes at most, SQLite
+    python bench/chaos.py --engine postgresql --profile short   two minutes at most
 
 A stack of its own takes mail of three customers at a steady rate (bench/submission.py, another
 process) while somebody sends kill -9 to policyd, milterd's workers, the workers behind the mail
@@ -69,7 +69,7 @@ class Profile:
 
 
 PROFILES = {
-    "full": Profile(load=600, settled_within=200),
+    "full": Profile(load=270, settled_within=150),
     "short": Profile(load=50, settled_within=100),
 }
 Find = Callable[[RunningStack], list[int]]
