@@ -91,6 +91,11 @@ def record_released(
 ) -> set[str]:
     """These have left the hold queue; returns those that were still held."""
     leave_hold(session, node, queue_ids, at)
+    return go_on(session, node, queue_ids, at)
+
+
+def go_on(session: Session, node: str, queue_ids: Collection[str], at: datetime) -> set[str]:
+    """The second half of `record_released`, for who has to lock other rows in between."""
     return _move(session, node, queue_ids, _event("released", at, None))
 
 

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.alone, pytest.mark.slow]
 
 def send(stack: RunningStack, sender: Sender) -> list[str]:
     """The last reply to each of a session's messages; a temporary one is tried again."""
-    replies = []
+    replies: list[str] = []
     with log_in(stack, sender) as client:
         while len(replies) < EACH:
             said = offer(client, sender)

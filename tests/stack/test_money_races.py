@@ -1,7 +1,4 @@
-"""Many send, pay, settle and refund at once, on two engines of one database: not one too many.
-
-PostgreSQL ends a deadlock with an error, SQLite a starved writer: either would be raised here.
-"""
+"""Many send, pay, settle and refund at once, on two engines of one database: not one too many."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ from franking.mail import acceptance, holding
 from franking.mail.acceptance import Acceptance, NotAccepted, Outcome
 from franking.mail.authority import authority
 from franking.mail.models import HeldMessage
-from franking.money import ledger, pricing, refunds, verification
+from franking.money import ledger, pricing, refunds, reservations, verification
 from franking.money.models import Reservation
 from franking.money.pricing import Tier
 from franking.money.settling import Settled
@@ -48,6 +45,8 @@ AFFORDABLE = 1000
 PRICE = 7
 
 T = TypeVar("T")
+
+pytestmark = pytest.mark.one_engine  # it has both
 
 
 @dataclass
@@ -195,7 +194,7 @@ def test_exactly_as_many_as_there_is_money_for(shop: Shop) -> None:
 def test_money_that_comes_and_goes_meanwhile(shop: Shop) -> None:
     """Top-ups, voids and refunds race with the senders; each voided or refunded message makes
     room for another one."""
-    affordable = 200
+    affordable = 100
     shop.open([Tier(0, PRICE)], money=affordable // 2 * PRICE)
     username, back = shop.usernames[0], itertools.count()
 
@@ -225,8 +224,12 @@ def test_money_that_comes_and_goes_meanwhile(shop: Shop) -> None:
     shop.assert_books_are_right()
 
 
-def test_tiers_are_charged_exactly(shop: Shop) -> None:
-    """Every unit of the month has been priced once, whoever sent it."""
+def test_tiers_are_charged_exactly(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every unit of the month has been priced once, whoever sent it.
+
+    With so small a margin, prices are often worked out from a volume that others overtake.
+    """
+    monkeypatch.setattr(reservations, "MARGIN", 8)
     tiers, included = [Tier(0, 5), Tier(100, 3), Tier(400, 2)], 50
     shop.open(tiers, Terms(billing_unit="recipient", included=included), money=10**6)
     chance = random.Random(1)

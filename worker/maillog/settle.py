@@ -33,7 +33,7 @@ from franking.mail import events
 from franking.mail.events import Attempt
 from franking.mail.holding import drop_unpaid
 from franking.mail.models import Event, LogPosition, Recipient
-from franking.mail.transitions import give_up, leave_hold, record_released
+from franking.mail.transitions import give_up, go_on, leave_hold
 from franking.money import refunds, reservations, settling
 from franking.money.models import Reservation
 from franking.money.reservations import UNBOUND
@@ -64,7 +64,7 @@ def write(session: Session, node: str, changes: Changes, now: datetime) -> dict[
     attempts = _attempts(session, node, changes.sent)
     settled = _settle(session, node, changes.evidence, now)
     if changes.released:
-        record_released(session, node, changes.released, max(changes.released.values()))
+        go_on(session, node, changes.released, max(changes.released.values()))
     events.record(session, node, attempts)
     if changes.expired:
         events.record_expired(session, node, changes.expired.items())

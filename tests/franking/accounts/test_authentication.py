@@ -143,7 +143,8 @@ def test_the_reason_is_told_only_to_the_holder(
     assert door() == reason
     assert door(door.secret) == reason
     assert door(secret="wrong") == replies.AUTH_FAILED
-    assert door(door.secret[:-1] + "x", door.secret[:-1] + "x") == replies.AUTH_FAILED
+    guess = door.secret[:-1] + ("y" if door.secret.endswith("x") else "x")
+    assert door(guess, guess) == replies.AUTH_FAILED
     refused = door.failure(door.username, door.secret)
     assert refused.proved and refused.identity is not None
 
