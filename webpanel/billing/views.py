@@ -68,6 +68,7 @@ def index() -> ResponseReturnValue:
         on_empty=words.on_empty(terms, place),
         chosen=preferences.preferences(reading, account.id),
         card=cards.card_of(reading, account.id),
+        pays_here=bool(current_app.extensions["franking.providers"]),
         suggested=[int(amount * 1_000_000) for amount in settings().deposits.suggested],
         lines=lines,
         subjects=subjects(lines),
