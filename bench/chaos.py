@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import json
 import os
 import random
@@ -149,13 +150,18 @@ def disturb(stack: RunningStack, profile: Profile, load: Load) -> Counter[str]:
     chance = random.Random()
     bag: list[str] = []
 
+    def find(victim: str) -> list[int]:
+        """None: it is being started, or is too young."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return VICTIMS[victim](stack)
+        return []
+
     def kill() -> None:
         if not bag:  # each once, in an order of its own, before one comes again
             bag.extend(chance.sample(sorted(VICTIMS), len(VICTIMS)))
         victim = bag.pop()
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if pids := VICTIMS[victim](stack):  # none: it is being started
-                kills[victim] += stack.kill(chance.choice(pids))
+        if pids := find(victim):
+            kills[victim] += stack.kill(chance.choice(pids))
 
     def pause() -> float:
         return chance.uniform(0.1, 1.9) * profile.between_kills
@@ -163,6 +169,8 @@ def disturb(stack: RunningStack, profile: Profile, load: Load) -> Counter[str]:
     client = [sys.executable, str(ROOT / "bench/submission.py"), load.text]
     with repeatedly(kill, pause), repeatedly(lambda: rotate(stack), lambda: ROTATE_EVERY):
         subprocess.run(client, check=True, timeout=load.seconds + load.last + 120)
+    for victim in sorted(VICTIMS.keys() - kills.keys()):  # whom chance has spared
+        kills[victim] += stack.kill(*stack.until(functools.partial(find, victim)))
     return kills
 
 
