@@ -61,7 +61,11 @@ def offer(
         if code != 421:
             client.rset()
         return _said(code, text)
-    return _said(*client.data(f"{headers.format(sender.address)}\r\n\r\n{body}"))
+    try:
+        return _said(*client.data(f"{headers.format(sender.address)}\r\n\r\n{body}"))
+    except smtplib.SMTPDataError as refused:  # DATA itself: the transaction goes on
+        client.rset()
+        return _said(refused.smtp_code, refused.smtp_error)
 
 
 def queue_id(said: str) -> str:
