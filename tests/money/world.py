@@ -15,7 +15,6 @@ from sqlalchemy import insert, select
 
 from franking.accounts import account as accounts
 from franking.accounts import credentials
-from franking.accounts.models import Credential
 from franking.domains.models import Domain
 from franking.mail.models import Message
 from franking.money import pricing, verification
@@ -47,7 +46,6 @@ _BOOKED = select(_entries.account_id, _entries.reference, _entries.amount).where
     _entries.book == "available", _entries.cause.in_(BY_HAND)
 )
 _BALANCES = select(Balance.__table__)
-_SPENT = select(Credential.id, Credential.account_id, Credential.spent, Credential.spent_on)
 
 
 @functools.cache
@@ -172,12 +170,6 @@ class World(RuleBasedStateMachine):
                     assert row.spent_on == latest
                     assert row.spent == account.spent(latest) >= 0
                     assert row.volume == account.volume(latest) >= 0
-
-            for row in session.execute(_SPENT):
-                account = self.accounts[row.account_id]
-                if (latest := account.latest.get(row.id)) is not None:
-                    assert row.spent_on == latest
-                    assert row.spent == account.spent_by(row.id, latest) >= 0
 
     def credential_cap(self, sent: Sent) -> int | None:
         raise NotImplementedError
