@@ -103,3 +103,16 @@ def test_a_late_message_counts_for_the_day_that_has_begun(poor: Office, days: in
     poor.send(mails=[MAIL], end=End())
     today = poor.now.date()
     assert (poor.accounts[1].spent(today), poor.accounts[1].volume(today)) == (2 * PRICE, 2)
+
+
+def test_a_log_that_is_read_again_refunds_nothing_again(poor: Office) -> None:
+    terms = Terms(billing_unit="recipient")
+    poor.agree(1, terms)
+    poor.deposit(1, 10 * PRICE)
+    poor.send(mails=[Mail(1, 3, 0, 0)], end=End())
+    (name,) = poor.open()
+    poor.postfix.run_queue(name, ["sent", "blocked", "sent"], expired=False)
+    for _ in range(2):
+        poor.read_log(lines=ALL, killed_after=None)
+        assert poor.message(name).refunded == PRICE
+        poor.reboot(lost=0, killed_after=None)

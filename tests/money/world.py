@@ -15,6 +15,7 @@ from sqlalchemy import insert, select
 
 from franking.accounts import account as accounts
 from franking.accounts import credentials
+from franking.accounts.models import Credential
 from franking.domains.models import Domain
 from franking.mail.models import Message
 from franking.money import pricing, verification
@@ -40,12 +41,14 @@ Result = TypeVar("Result")
 _rows, _entries = Reservation.__table__.c, LedgerEntry.__table__.c
 _RESERVATIONS = select(
     _rows.queue_id, _rows.account_id, _rows.amount, _rows.units, _rows.tier, _rows.unit_price,
-    _rows.parts, _rows.state, _rows.reserved_at, Message.cost, Message.status, Message.refunded,
+    _rows.parts, _rows.state, _rows.reserved_at, _rows.capped_credential_id,
+    Message.cost, Message.status, Message.refunded,
 ).join(Message, (Message.queue_id == _rows.queue_id) & (Message.node == _rows.node))  # fmt: skip
 _BOOKED = select(_entries.account_id, _entries.reference, _entries.amount).where(
     _entries.book == "available", _entries.cause.in_(BY_HAND)
 )
 _BALANCES = select(Balance.__table__)
+_SPENT = select(Credential.id, Credential.account_id, Credential.spent, Credential.spent_on)
 
 
 @functools.cache
@@ -136,7 +139,9 @@ class World(RuleBasedStateMachine):
         assert row.state in NEXT[sent.state]
         if sent.state == "waiting" != row.state and row.state != "voided":
             self.funded.append(sent)
-            account.count(sent, row.reserved_at, capped=self.credential_cap(sent) is not None)
+            capped = row.capped_credential_id is not None
+            assert capped == (self.credential_cap(sent) is not None) or self.is_forced(sent)
+            account.count(sent, row.reserved_at, capped=capped)
         if row.state != sent.state:
             self._settled(sent, row.state)
         assert (row.status == "voided") == (row.state == "voided")
@@ -171,7 +176,17 @@ class World(RuleBasedStateMachine):
                     assert row.spent == account.spent(latest) >= 0
                     assert row.volume == account.volume(latest) >= 0
 
+            for row in session.execute(_SPENT):
+                account = self.accounts[row.account_id]
+                if (latest := account.latest.get(row.id)) is not None:
+                    assert row.spent_on == latest
+                    assert row.spent == account.spent_by(row.id, latest) >= 0
+
     def credential_cap(self, sent: Sent) -> int | None:
+        raise NotImplementedError
+
+    def is_forced(self, sent: Sent) -> bool:
+        """By an operator, whom no cap binds, and whose mail none counts."""
         raise NotImplementedError
 
 

@@ -39,7 +39,7 @@ def test_exactly_enough(stack: RunningStack) -> None:
     assert len(accepted) == AFFORDABLE
     assert all(said.startswith("554 5.7.1 ") for said in refused)
     assert all("Insufficient balance" in said for said in refused)
-    assert expect.available(stack, sender) == UNIT_PRICE - 1
     stack.until(lambda: set(expect.reservations(stack, sender).values()) == {"captured"}, 60)
     assert len(expect.reservations(stack, sender)) == AFFORDABLE
+    assert expect.available(stack, sender) == UNIT_PRICE - 1
     expect.assert_books_are_right(stack)
