@@ -9,7 +9,9 @@ from franking.accounts.models import (
     RateCounter,
     User,
 )
-from franking.domains.models import DkimKey, Domain
+from franking.deliverability.models import NodeCheck
+from franking.domains.dmarc.models import DmarcReport, DmarcRow, DmarcSource
+from franking.domains.models import DkimKey, DnsCheck, Domain, ZoneEntry
 from franking.mail.models import (
     Event,
     HeldMessage,
@@ -42,6 +44,10 @@ __all__ = [
     "Delivery",
     "Deposit",
     "DkimKey",
+    "DmarcReport",
+    "DmarcRow",
+    "DmarcSource",
+    "DnsCheck",
     "Domain",
     "Duty",
     "Endpoint",
@@ -54,6 +60,7 @@ __all__ = [
     "Message",
     "MessageAlias",
     "Node",
+    "NodeCheck",
     "Notice",
     "Plan",
     "PriceList",
@@ -65,4 +72,5 @@ __all__ = [
     "Suppression",
     "UsageDay",
     "User",
+    "ZoneEntry",
 ]

@@ -25,6 +25,8 @@ from pydantic_settings import (
 )
 from sqlalchemy import make_url
 
+from franking.dns.config import Dns
+from franking.domains.config import Dkim, Dmarc
 from franking.listeners import ListenerName, Listeners
 from franking.money.statements.config import Invoices
 from franking.notices.config import Notices
@@ -207,6 +209,9 @@ class Settings(BaseSettings):
     maillog: Maillog = Maillog()
     credentials: Credentials = Credentials()
     bounces: Bounces = Bounces()
+    dns: Dns = Dns()
+    dkim: Dkim = Dkim()
+    dmarc: Dmarc = Dmarc()
     protection: Protection = Protection()
     overload: Overload = Overload()
     housekeeping: Housekeeping = Housekeeping()

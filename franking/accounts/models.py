@@ -30,7 +30,7 @@ from franking.tables import Base, BigId, utcnow
 
 class Account(Base):
     __tablename__ = "account"
-    __table_args__ = (CheckConstraint("status in ('active','suspended')", name="status"),)
+    __table_args__ = (CheckConstraint("status in ('active','suspended','closed')", name="status"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     name: Mapped[str] = mapped_column(String(64), unique=True)

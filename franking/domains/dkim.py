@@ -75,6 +75,8 @@ def create(
     *,
     selector: str | None = None,
     algorithm: str = RSA,
+    state: str = "active",
+    method: str = "txt",
     now: datetime | None = None,
 ) -> DkimKey:
     """Give a domain (flushed, so that it has its id) a new key; `selector` is dated by default."""
@@ -87,7 +89,9 @@ def create(
         algorithm=algorithm,
         public_key=public,
         sealed_private_key=seal(private, master_key, domain_id=domain.id, selector=chosen),
-        active=True,
+        state=state,
+        method=method,
+        activated_at=moment if state == "active" else None,
         created_at=moment,
     )
     session.add(key)

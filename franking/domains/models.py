@@ -1,25 +1,50 @@
 """Tables of sending domains.
 
 Names are stored as lower-case A-labels (IDNA 2008, UTS 46), so that equality in the database is
-equality of domains.
+equality of domains.  A domain that was removed keeps its row, because messages point at it, and
+loses everything else: keys, token, checks (`franking.domains.ownership.remove`).
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, false, text
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from franking.tables import Base, BigId, utcnow
 
 VERIFIED = text("verified_at IS NOT NULL")
+KEY_STATES = ("pending", "active", "retiring")
+METHODS = ("txt", "cname")
 
 
 class Domain(Base):
+    """`verified_at`: this account, and no other, may send from it.
+
+    `failing_since`: its required records have been wrong since then; `suspended_at`: nothing is
+    signed for it any more, so no mail from it is accepted.  `dkim_method`: how the customer
+    publishes keys, as TXT records of their own or as CNAMEs into the relay's zone, where `token`
+    is part of the target's name.  `return_path_at`: its return-path record is published, and
+    envelope senders use it.
+    """
+
     __tablename__ = "domain"
     __table_args__ = (
         UniqueConstraint("account_id", "name"),
+        CheckConstraint("dkim_method in ('txt', 'cname')", name="dkim_method"),
+        CheckConstraint("dmarc_stage in ('none', 'quarantine', 'reject')", name="dmarc_stage"),
         # A domain is verified by one account at a time, whoever else has added it.
         Index(
             "uq_domain_verified_name",
@@ -28,6 +53,7 @@ class Domain(Base):
             sqlite_where=VERIFIED,
             postgresql_where=VERIFIED,
         ),
+        Index("ix_domain_check_due_at", "check_due_at"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -38,13 +64,40 @@ class Domain(Base):
     verified_by: Mapped[str | None] = mapped_column(String(16))
     allow_subdomains: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
+    removed_at: Mapped[datetime | None]
+
+    checked_at: Mapped[datetime | None]
+    check_due_at: Mapped[datetime | None]  # None: never (removed)
+    failing_since: Mapped[datetime | None]
+    warned_at: Mapped[datetime | None]  # `domain.failing` was told
+    suspended_at: Mapped[datetime | None]
+
+    dkim_method: Mapped[str] = mapped_column(String(8), default="txt", server_default="txt")
+    dkim_token: Mapped[str | None] = mapped_column(String(32))
+    return_path_host: Mapped[str] = mapped_column(
+        String(63), default="bounce", server_default="bounce"
+    )
+    return_path_at: Mapped[datetime | None]
+    tracking_host: Mapped[str | None] = mapped_column(String(63))
+
+    dmarc_token: Mapped[str | None] = mapped_column(String(32), unique=True)
+    dmarc_stage: Mapped[str] = mapped_column(String(16), default="none", server_default="none")
+    dmarc_since: Mapped[datetime | None]  # the published record has had that stage since then
+    dmarc_days: Mapped[int] = mapped_column(default=30, server_default="30")
 
 
 class DkimKey(Base):
-    """A signing key; the private half is encrypted (`franking.domains.dkim`)."""
+    """A signing key; the private half is encrypted (`franking.domains.dkim`).
+
+    pending: made, and not yet seen at every resolver; active: signs; retiring: signs no more, its
+    record stays until `remove_at` for mail that is under way, and the row goes with it.
+    """
 
     __tablename__ = "dkim_key"
-    __table_args__ = (UniqueConstraint("domain_id", "selector"),)
+    __table_args__ = (
+        UniqueConstraint("domain_id", "selector"),
+        CheckConstraint("state in ('pending', 'active', 'retiring')", name="state"),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     domain_id: Mapped[int] = mapped_column(ForeignKey("domain.id"))
@@ -52,5 +105,47 @@ class DkimKey(Base):
     algorithm: Mapped[str] = mapped_column(String(16))
     public_key: Mapped[str] = mapped_column(Text)
     sealed_private_key: Mapped[bytes] = mapped_column(LargeBinary)
-    active: Mapped[bool] = mapped_column(default=True)
+    state: Mapped[str] = mapped_column(String(8), default="active", server_default="active")
+    method: Mapped[str] = mapped_column(String(8), default="txt", server_default="txt")
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
+    seen_at: Mapped[datetime | None]  # first, at every resolver
+    activated_at: Mapped[datetime | None]
+    retired_at: Mapped[datetime | None]
+    remove_at: Mapped[datetime | None]
+
+
+class DnsCheck(Base):
+    """What the last look at one expected record has found; written by the worker.
+
+    `status`: not_started, pending, verified, wrong, missing or temporary_failure; `fault` is a key
+    of `franking.domains.checks.faults`; `advice` the sentence that says what to do.
+    """
+
+    __tablename__ = "dns_check"
+    __table_args__ = (UniqueConstraint("domain_id", "purpose", "name"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    domain_id: Mapped[int] = mapped_column(ForeignKey("domain.id", ondelete="CASCADE"))
+    purpose: Mapped[str] = mapped_column(String(16))
+    name: Mapped[str] = mapped_column(String(320))
+    status: Mapped[str] = mapped_column(String(20), default="not_started")
+    fault: Mapped[str | None] = mapped_column(String(32))
+    found: Mapped[list[str]] = mapped_column(JSON, default=list)
+    advice: Mapped[str] = mapped_column(Text, default="")
+    seen_at: Mapped[datetime | None]  # first right
+    checked_at: Mapped[datetime | None]
+
+
+class ZoneEntry(Base):
+    """A TXT record of the relay's own zone: what it shall be, and what its server was told.
+
+    None means that there is none.  A row whose both are None is deleted.
+    """
+
+    __tablename__ = "zone_entry"
+
+    name: Mapped[str] = mapped_column(String(253), primary_key=True)
+    value: Mapped[str | None] = mapped_column(Text)
+    published: Mapped[str | None] = mapped_column(Text)
+    published_at: Mapped[datetime | None]
+    error: Mapped[str | None] = mapped_column(String(200))

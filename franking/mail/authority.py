@@ -114,11 +114,15 @@ class SigningKey:
 
 @dataclass(frozen=True)
 class SigningDomain:
-    """A domain that the account has verified, with the keys that sign for it."""
+    """A domain that the account has verified, with the keys that sign for it.
+
+    `return_path`: a domain of the customer's own that bounces come back to, where it is published.
+    """
 
     domain_id: int
     name: str
     keys: tuple[SigningKey, ...]
+    return_path: str | None = None
 
 
 _accounts, _credentials = Account.__table__.c, Credential.__table__.c
@@ -177,6 +181,9 @@ _SIGNING_DOMAINS = (
         _domains.account_id,
         _domains.name,
         _domains.allow_subdomains,
+        _domains.suspended_at,
+        _domains.return_path_host,
+        _domains.return_path_at,
         _keys.id,
         _keys.selector,
         _keys.algorithm,
@@ -187,7 +194,7 @@ _SIGNING_DOMAINS = (
     .where(
         _domains.name.in_(bindparam("names", expanding=True)),
         _domains.verified_at.is_not(None),
-        _keys.active,
+        _keys.state == "active",
     )
     .order_by(func.length(_domains.name).desc(), _keys.id)
 )
@@ -224,6 +231,7 @@ def signing_domain(session: Session, account_id: int, name: str) -> SigningDomai
 
     That is `name` itself, or the closest domain above it if its owner has allowed subdomains.  A
     closer one that another account has verified wins, so that a parent cannot speak for it.
+    A domain whose records are gone for days is suspended: nothing is signed for it.
     """
     found = session.connection().execute(_SIGNING_DOMAINS, {"names": and_above(name)}).all()
     rows = [row for row in found if row.name == found[0].name]
@@ -232,4 +240,8 @@ def signing_domain(session: Session, account_id: int, name: str) -> SigningDomai
     closest = rows[0]
     if closest.name != name and not closest.allow_subdomains:
         return None
-    return SigningDomain(closest.id, closest.name, tuple(SigningKey(*row[4:]) for row in rows))
+    if closest.suspended_at is not None:
+        return None
+    own = f"{closest.return_path_host}.{closest.name}" if closest.return_path_at else None
+    keys = tuple(SigningKey(*row[7:]) for row in rows)
+    return SigningDomain(closest.id, closest.name, keys, own)

@@ -1,5 +1,8 @@
 """Envelope senders of our own: `bounce+<token>@<bounce domain>`, one for each message.
 
+A customer's domain may have a bounce domain of its own, a CNAME to ours: SPF is then aligned with
+the From domain (RFC 7489 §3.1.2).
+
 The token is the queue ID and a MAC over it, so that a forged report about a message is known for
 one.  Base 32 in lower case: some servers change the case of an address, and queue IDs have both.
 """
@@ -20,9 +23,10 @@ class ReturnPaths:
         self.domain = domain
         self._key = hmac.digest(master_key, b"return path", hashlib.sha256)
 
-    def address(self, queue_id: str) -> str:
-        """The envelope sender of this message."""
-        return f"{START}{_base32(queue_id.encode())}-{self._mac(queue_id)}@{self.domain}"
+    def address(self, queue_id: str, own_domain: str | None = None) -> str:
+        """The envelope sender of this message; `own_domain` is a customer's that leads here."""
+        domain = own_domain or self.domain
+        return f"{START}{_base32(queue_id.encode())}-{self._mac(queue_id)}@{domain}"
 
     def queue_id(self, address: str) -> str | None:
         """The message that this is the return path of; None when we never made it."""

@@ -11,6 +11,15 @@ KINDS: tuple[str, ...] = (
     "topup.failed",
     "invoice.issued",
     "cap.reached",
+    "domain.verified",
+    "domain.failing",
+    "domain.failed",
+    "domain.restored",
+    "domain.lost",
+    "dkim.publish",
+    "dkim.rotated",
+    "dmarc.new_source",
+    "dmarc.ready",
 )
 
 # Wherever a notice's detail has one of these, it is in micro-units of the account's currency.

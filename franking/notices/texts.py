@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from franking.money.amounts import format_amount
+from franking.notices import domain_texts
 
 Detail = Mapping[str, Any]
 
@@ -24,6 +25,7 @@ TITLES: dict[str, str] = {
     "topup.failed": "Automatic top-up failed",
     "invoice.issued": "Invoice issued",
     "cap.reached": "Spending cap reached",
+    **domain_texts.TITLES,
 }
 
 ADVICE: dict[str, str] = {
@@ -36,6 +38,7 @@ ADVICE: dict[str, str] = {
     "topup.failed": "Please check the saved card, or add money by hand.",
     "invoice.issued": "It can be downloaded in the panel.",
     "cap.reached": "Mail beyond the cap is refused until the day ends (UTC), or the cap is raised.",
+    **domain_texts.ADVICE,
 }
 
 
@@ -51,16 +54,17 @@ class Mail:
 def sentence(kind: str, detail: Detail) -> str:
     """One sentence of plain text; what others wrote in it is on one line."""
     write = _SENTENCES.get(kind)
-    return _line(write(detail) if write else kind)
+    return _line(write(detail) if write else domain_texts.sentence(kind, detail) or kind)
 
 
 def mail(kind: str, detail: Detail, *, brand: str, panel_url: str) -> Mail:
     title = TITLES.get(kind, kind)
     account = f" ({_line(detail['account'])})" if detail.get("account") else ""
     paragraphs = [sentence(kind, detail), ADVICE.get(kind, "")]
-    where = f"{panel_url}/billing"
+    about, page = ("domains", "domains") if kind in domain_texts.TITLES else ("money", "billing")
+    where = f"{panel_url}/{page}"
     footer = (
-        f"{brand} wrote this because something about the account's money has changed."
+        f"{brand} wrote this because something about the account's {about} has changed."
         " You can switch these mails off in the panel, under Billing."
     )
     text = "\n\n".join([*filter(None, paragraphs), where, f"-- \n{footer}"]) + "\n"

@@ -109,7 +109,7 @@ class Message:
         recipients = self._check_envelope()
         found, key = self._check_content(authority.rules)
         domain = _signing_domain(lookups, authority, author)
-        return_path = self._return_path(lookups, authority, author, queue_id)
+        return_path = self._return_path(lookups, authority, author, domain, queue_id)
         suppressed = self._suppressed(lookups, authority, author, recipients)
         delete, headers = policy.apply(
             self._headers,
@@ -189,7 +189,12 @@ class Message:
         return list(dict.fromkeys(recipient.lower() for recipient in self.recipients))
 
     def _return_path(
-        self, lookups: Lookups, authority: Authority, author: Mailbox, queue_id: str
+        self,
+        lookups: Lookups,
+        authority: Authority,
+        author: Mailbox,
+        signing: SigningDomain,
+        queue_id: str,
     ) -> str | None:
         """A new envelope sender if the client's is on no verified domain; null senders stay."""
         if not self.sender:
@@ -201,7 +206,7 @@ class Message:
             return None
         if authority.rules.envelope_sender == "refuse" or self._relay.return_paths is None:
             raise _Refused(replies.sender_not_verified(domain or self.sender))
-        return self._relay.return_paths.address(queue_id)
+        return self._relay.return_paths.address(queue_id, signing.return_path)
 
     def _suppressed(
         self, lookups: Lookups, authority: Authority, author: Mailbox, recipients: list[str]

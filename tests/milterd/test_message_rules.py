@@ -13,6 +13,7 @@ from milterd.verdict import Changes, Refusal
 from tests.factories import MASTER_KEY
 from tests.milterd.offered import (
     AUTHORITY,
+    DOMAIN,
     FROM,
     NOW,
     RELAY,
@@ -55,6 +56,14 @@ class TestEnvelopeSender:
         assert PATHS.queue_id(verdict.sender) == "4gDmcX3y9Gz1sKp"
         assert verdict.acceptance.return_path == verdict.sender
         assert verdict.acceptance.envelope_sender == "me@other.example"
+
+    def test_is_on_the_customers_own_bounce_domain_where_that_is_published(self) -> None:
+        own = replace(DOMAIN, return_path="bounce.example.com")
+        made = message([FROM], sender=b"<me@other.example>", relay=BOUNCING)
+        verdict = changes(
+            made, signing_domain=lambda _account, name: own if name == "example.com" else None
+        )
+        assert verdict.sender == PATHS.address("4gDmcX3y9Gz1sKp", "bounce.example.com")
 
     def test_is_refused_where_the_plan_says_so(self) -> None:
         made = message([FROM], sender=b"<me@other.example>", relay=BOUNCING)

@@ -85,7 +85,8 @@ def test_every_kind_has_all_texts_and_needs_no_detail(kind: str) -> None:
     assert texts.sentence(kind, {}).endswith(".")
     written = texts.mail(kind, {}, brand="Franking", panel_url="https://panel.example.net")
     assert written.subject == f"Franking: {texts.TITLES[kind]}"
-    assert "https://panel.example.net/billing" in written.text
+    page = "domains" if kind.startswith(("domain.", "dkim.", "dmarc.")) else "billing"
+    assert f"https://panel.example.net/{page}" in written.text
 
 
 def test_a_kind_of_another_version_is_shown_as_it_is() -> None:

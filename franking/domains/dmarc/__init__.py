@@ -1,0 +1,1 @@
+"""DMARC: the record, its stages from none to reject, and receivers' reports."""
