@@ -28,17 +28,21 @@ Records = Mapping[str, str]  # name without final dot → TXT value
 def opendkim(messages: Sequence[bytes], records: Records) -> list[str]:
     """One text per message: empty when its signature verifies, else what opendkim-testmsg said."""
     with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        (directory / "records.json").write_text(json.dumps(dict(records)))
-        paths = []
-        for number, message in enumerate(messages):
-            path = directory / f"{number}.eml"
+        paths = [Path(name, f"{number}.eml") for number in range(len(messages))]
+        for path, message in zip(paths, messages, strict=True):
             path.write_bytes(message)
-            paths.append(str(path))
+        return opendkim_files(paths, records)
+
+
+def opendkim_files(paths: Sequence[Path], records: Records) -> list[str]:
+    """The same for messages that are files; a thousand at most."""
+    with tempfile.TemporaryDirectory() as name:
+        table = Path(name, "records.json")
+        table.write_text(json.dumps(dict(records)))
         done = subprocess.run(
             ["unshare", *([] if os.geteuid() == 0 else ["--map-root-user"]), "--mount", "--net",
-             sys.executable, __file__, str(directory / "records.json"), *paths],
-            capture_output=True, text=True, timeout=60, check=False,
+             sys.executable, __file__, str(table), *map(str, paths)],
+            capture_output=True, text=True, timeout=60 + len(paths), check=False,
         )  # fmt: skip
         if done.returncode != 0:
             raise RuntimeError(f"the namespaces for opendkim-testmsg failed: {done.stderr}")

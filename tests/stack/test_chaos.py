@@ -11,7 +11,7 @@ import pytest
 
 from bench import chaos, chaos_figures
 
-pytestmark = [pytest.mark.alone, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.alone, pytest.mark.long, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
