@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from franking.dns.servers import Server
 
 
 class Dns(BaseModel):
@@ -23,3 +25,10 @@ class Dns(BaseModel):
     grace_days: int = Field(
         4, ge=0, description="after three failed days, before a domain is suspended"
     )
+
+    @field_validator("resolvers")
+    @classmethod
+    def _can_be_asked(cls, resolvers: tuple[str, ...]) -> tuple[str, ...]:
+        for text in resolvers:
+            Server.parse(text)
+        return resolvers
