@@ -1,7 +1,8 @@
 """Is this node able to accept, sign, charge and settle mail?  One finding per question.
 
 Each check is a function that returns a Finding; none changes anything.  `franking doctor` prints
-them, the provisioning play ends with them, the panel will show the same.
+them, the provisioning play ends with them.  What the Internet thinks of this node is a group of
+its own (`franking.deliverability`): the worker asks every hour, and the panel shows the same.
 """
 
 from __future__ import annotations
@@ -13,9 +14,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import func, select, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from franking import migrations
 from franking.db import Database, utcnow
+from franking.deliverability import results
+from franking.deliverability.relay import examine as examine_deliverability
+from franking.dns.answers import Lookup
+from franking.dns.lookups import Resolvers
 from franking.mail.models import LogPosition
 from franking.money import verification
 from franking.money.models import Reservation
@@ -52,6 +58,27 @@ def examine(settings: Settings) -> list[Finding]:
         ("housekeeping", lambda: housekeeping(database, settings)),
     ]
     return [_guarded(name, check) for name, check in checks]
+
+
+def deliverability(
+    settings: Settings, *, again: bool = False, lookup: Lookup | None = None
+) -> results.Report:
+    """What the worker has found of this node; asked now if `again`, or if that is older than two
+    hours.  What other nodes have seen of it is theirs to ask."""
+    now, known, peers = utcnow(), None, []
+    database = Database(settings.database_url)
+    try:
+        with database.session() as session:
+            known = results.of_node(session, settings.node)
+            peers = results.peers(session, settings.node, now)
+    except SQLAlchemyError:
+        pass  # the group "database" says so
+    finally:
+        database.close()
+    if known is not None and not again and known.checked_at > now - results.FRESH:
+        return known
+    found = examine_deliverability(settings, lookup or Resolvers(settings.dns), now, peers)
+    return results.asked_now(settings.node, found, now, known)
 
 
 def _guarded(name: str, check: Callable[[], Finding]) -> Finding:

@@ -6,24 +6,32 @@ import click
 
 from franking import doctor
 from franking.cli.context import Context, emit, json_option
-
-MARKS = {doctor.OK: "✓", doctor.WARN: "!", doctor.FAIL: "✗"}
+from franking.cli.deliverability import MARKS, describe, lines
 
 
 @click.command("doctor")
+@click.option("--now", "again", is_flag=True, help="Ask the Internet now, not what was last found.")
 @json_option
 @click.pass_obj
-def command(context: Context, as_json: bool) -> None:
+def command(context: Context, again: bool, as_json: bool) -> None:
     """Check everything this node needs; exit 1 when a check fails."""
     findings = doctor.examine(context.settings)
-    lines = []
+    report = doctor.deliverability(context.settings, again=again)
+    printed = []
     for finding in findings:
-        lines.append(f"{MARKS[finding.status]} {finding.name}: {finding.detail}")
+        printed.append(f"{MARKS[finding.status]} {finding.name}: {finding.detail}")
         if finding.fix:
-            lines.append(f"    {finding.fix}")
-    failed = any(finding.status == doctor.FAIL for finding in findings)
-    data = {"ok": not failed, "findings": [vars(finding) for finding in findings]}
-    emit(data, as_json, lambda: "\n".join(lines))
+            printed.append(f"    {finding.fix}")
+    printed += ["", f"Deliverability, as of {report.checked_at:%Y-%m-%d %H:%M}Z (--now asks again)"]
+    printed += lines(report.findings)
+    statuses = {f.status for f in findings} | {f.status for f in report.findings}
+    failed = doctor.FAIL in statuses
+    data = {
+        "ok": not failed,
+        "findings": [vars(finding) for finding in findings],
+        "deliverability": describe(report),
+    }
+    emit(data, as_json, lambda: "\n".join(printed))
     if failed:
         raise click.exceptions.Exit(1)
 
