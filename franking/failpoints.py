@@ -1,4 +1,4 @@
-"""Points at which a process can be made to die, as if by kill -9: for bench/chaos.py alone.
+"""Points at which a process can be made to die, as if by kill -9: for tests and bench/chaos.py.
 
     FAILPOINTS="milterd.committed=0.01 maillog.committed=0.05"
 
@@ -9,6 +9,7 @@ gives each point a chance of death at every passing.  Without the variable nothi
     milterd.committed     it is committed, and Postfix has not been told
     maillog.committed     a batch of log lines is committed, and the worker does not know it yet
     held.granted          held mail is counted and paid, and not released yet
+    rewrap.uncommitted    a batch of secrets is sealed again, and not committed
 """
 
 from __future__ import annotations

@@ -17,6 +17,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from franking.domains.config import Dmarc
+
 ListenerName = Literal["smtp", "submission", "submissions", "alternate"]
 
 # The first column of each listener's line in master.cf.
@@ -115,6 +117,11 @@ def site_values(listeners: Listeners) -> dict[str, str]:
         for name, listener in listeners.enabled()
         for parameter, value in _values(name, listener).items()
     }
+
+
+def inbound_values(own: Dmarc) -> dict[str, str]:
+    """The `$site_inbound_…` values that the settings know."""
+    return {"site_inbound_domains": own.reports, "site_inbound_maildir": str(own.maildir)}
 
 
 def _values(name: ListenerName, listener: Listener) -> dict[str, str]:

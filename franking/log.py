@@ -117,9 +117,47 @@ def notice_not_mailed(notice_id: int, error: str) -> None:
     _log.warning("notice_not_mailed", notice_id=notice_id, error=error[:300])
 
 
+def report_stored(domain: str, org_name: str, messages: int) -> None:
+    """A receiver's DMARC report about a customer's domain."""
+    _log.info("report_stored", domain=domain, org_name=org_name, messages=messages)
+
+
+def report_dropped(recipient: str, why: str) -> None:
+    _log.info("report_dropped", recipient=recipient[:320], why=why)
+
+
+def inbound_unusable(recipient: str, file: str, why: str, count: int) -> None:
+    """Mail to ourselves that says nothing that we can use; it is set aside.  The so-manyth since
+    the worker's start."""
+    _log.warning(
+        "inbound_unusable", recipient=recipient[:320], file=file, why=why[:300], count=count
+    )
+
+
+def keys_moved(domain: str, done: list[str]) -> None:
+    """Keys of a domain were made, have begun or ended to sign, or were removed."""
+    _log.info("keys_moved", domain=domain, done=done)
+
+
+def zone_not_told(name: str, error: str, count: int) -> None:
+    """The server of the relay's own zone did not take so many records, this one among them; it is
+    told again."""
+    _log.error("zone_not_told", name=name, error=error[:200], count=count)
+
+
 def endpoint_gone(endpoint_id: int, status: int | None) -> None:
     """A customer's endpoint wants no more webhooks, and gets none."""
     _log.info("endpoint_gone", endpoint_id=endpoint_id, status=status)
+
+
+def deliverability_worse(name: str, subject: str, status: str, detail: str) -> None:
+    """Something about this node's name, addresses or listeners is not as it was.  Once a change;
+    `franking doctor` says what helps."""
+    _log.error("deliverability_worse", name=name, subject=subject, status=status, detail=detail)
+
+
+def deliverability_better(name: str, subject: str, detail: str) -> None:
+    _log.info("deliverability_better", name=name, subject=subject, detail=detail)
 
 
 def open_files_hidden(pid: int) -> None:

@@ -25,6 +25,7 @@ from pydantic_settings import (
 )
 from sqlalchemy import make_url
 
+from franking.deliverability.config import Deliverability
 from franking.dns.config import Dns
 from franking.domains.config import Dkim, Dmarc
 from franking.listeners import ListenerName, Listeners
@@ -199,6 +200,9 @@ class Settings(BaseSettings):
     master_key: SecretStr = Field(
         SecretStr(""), description="base64 of 32 bytes; encrypts DKIM private keys at rest"
     )
+    old_master_key: SecretStr = Field(
+        SecretStr(""), description="the one before it, until `franking master-key rewrap` is done"
+    )
     log_level: str = "info"
     brand: Brand = Brand()
     panel: Panel = Panel()
@@ -212,6 +216,7 @@ class Settings(BaseSettings):
     dns: Dns = Dns()
     dkim: Dkim = Dkim()
     dmarc: Dmarc = Dmarc()
+    deliverability: Deliverability = Deliverability()
     protection: Protection = Protection()
     overload: Overload = Overload()
     housekeeping: Housekeeping = Housekeeping()
@@ -237,20 +242,30 @@ class Settings(BaseSettings):
 
     def master_key_bytes(self) -> bytes:
         """The 32 bytes of `master_key`; SettingsError when it is not set or not 32 bytes."""
-        try:
-            key = base64.b64decode(self.master_key.get_secret_value(), validate=True)
-        except ValueError as error:
-            raise SettingsError("master_key is not base64") from error
-        if len(key) != 32:
-            raise SettingsError(
-                "master_key must be the base64 of 32 bytes (make one: openssl rand -base64 32)"
-            )
-        return key
+        return key_bytes("master_key", self.master_key.get_secret_value())
+
+    def old_master_key_bytes(self) -> bytes | None:
+        """Those of `old_master_key`; None when it is not set.  Raises SettingsError."""
+        text = self.old_master_key.get_secret_value()
+        return key_bytes("old_master_key", text) if text else None
 
     def describe(self) -> dict[str, Any]:
         """The effective settings as plain data, secrets masked: fit for a log line."""
         url = make_url(self.database_url).render_as_string(hide_password=True)
         return self.model_dump(mode="json") | {"database_url": url}
+
+
+def key_bytes(name: str, text: str) -> bytes:
+    """A master key; SettingsError, about `name`, when it is not the base64 of 32 bytes."""
+    try:
+        key = base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise SettingsError(f"{name} is not base64") from error
+    if len(key) != 32:
+        raise SettingsError(
+            f"{name} must be the base64 of 32 bytes (make one: openssl rand -base64 32)"
+        )
+    return key
 
 
 def load(path: Path | None = None, **overrides: Any) -> Settings:

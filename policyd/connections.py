@@ -37,7 +37,8 @@ _ESTABLISHED = "01"
 class Connection:
     """One SMTP session; `number` counts its transactions from 1.
 
-    `under_way`: a recipient of the present transaction was let pass.
+    `under_way`: a recipient of the present transaction was let pass.  `inbound`: so often a mailbox
+    of ours was, for a client that is not logged in.
     """
 
     process: str
@@ -48,6 +49,7 @@ class Connection:
     number: int = 0
     instance: str = ""
     under_way: bool = False
+    inbound: int = 0
     admitted: bool = False
     closed: bool = False
     recipients: set[str] = field(default_factory=set)
@@ -87,6 +89,7 @@ class Connections:
                 known.instance = request.instance
                 known.number += 1
                 known.under_way = False
+                known.inbound = 0
                 known.recipients.clear()
             return known
 

@@ -6,6 +6,7 @@ is the connection one too many or used up, are sender and recipient plain addres
 there money for one message?  Most of it again at DATA, before the content is sent: Postfix accepts
 RCPT TO:<postmaster> without asking anybody (smtpd_check_rcpt() in smtpd/smtpd_check.c), and things
 change.  Every other stage, and every yes, is DUNNO: OK would skip the restrictions behind this one.
+Who is not logged in may write to our own mailboxes (`policyd.inbound`).
 
 This moves no money and counts nothing: it is an early answer, and milterd decides for good at the
 end of the message.  Our own trouble is `Unavailable`: the server then closes the connection,
@@ -32,6 +33,7 @@ from franking.reasons import CapReached, InsufficientBalance
 from policyd.authenticate import Unavailable
 from policyd.connections import Connection, Connections
 from policyd.delegation import DUNNO, Request
+from policyd.inbound import Inbound
 from policyd.journal import Refusal
 from policyd.node import NodeState
 
@@ -65,17 +67,24 @@ class Decision:
 class Decider:
     """Its `decide` is called by several threads at once."""
 
-    def __init__(self, database: Database, node: NodeState, connections: Connections) -> None:
+    def __init__(
+        self,
+        database: Database,
+        node: NodeState,
+        connections: Connections,
+        inbound: Inbound | None = None,
+    ) -> None:
         self._database = database
         self._node = node
         self._connections = connections
+        self._inbound = inbound or Inbound("")
 
     def decide(self, request: Request, now: datetime) -> Decision:
         """Raises Unavailable."""
         if request.protocol_state not in STAGES:
             return Decision()
         if not request.sasl_username:
-            return Decision(replies.authentication_required())
+            return Decision(self._stranger(request))
         connection = self._connections.asked(request)
         try:
             with self._database.session() as session:
@@ -90,6 +99,18 @@ class Decider:
             connection.under_way = True
         refusal = None if reply is None else _refusal(standing, request, reply, now)
         return Decision(reply, refusal, standing.credential_id)
+
+    def _stranger(self, request: Request) -> Reply | None:
+        if not self._inbound.concerns(request):
+            return replies.authentication_required()
+        connection = self._connections.asked(request)
+        try:
+            with self._database.session() as session:
+                if request.protocol_state == "RCPT" and self._node.refuses(session):
+                    return replies.relaying_denied()
+                return self._inbound.objection(session, request, connection)
+        except SQLAlchemyError as error:
+            raise Unavailable("decide") from error
 
     def _objections(self, question: _Question) -> Iterator[Reply]:
         """The reasons against it; the first is the answer, so later ones are not looked for."""

@@ -28,6 +28,7 @@ from policyd.authenticate import Accepted, Unavailable, authenticate
 from policyd.connections import Connections
 from policyd.decide import Decider
 from policyd.guard import Guard, Throttled
+from policyd.inbound import Inbound
 from policyd.journal import Journal
 from policyd.node import NodeState
 from policyd.pool import Pool
@@ -52,7 +53,12 @@ class Server:
         self._database = database
         self._journal = journal
         self._connections = Connections()
-        self._decider = Decider(database, NodeState(settings.node), self._connections)
+        self._decider = Decider(
+            database,
+            NodeState(settings.node),
+            self._connections,
+            Inbound(settings.dmarc.reports),
+        )
         self._mechanisms = settings.listeners.mechanisms()
         self._pool = Pool(settings.policyd.threads, settings.policyd.timeout)
         self._guard = Guard(database, settings.protection, self._pool, journal)

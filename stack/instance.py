@@ -6,6 +6,7 @@
     postfix/  configuration                   run/              circus's files, the lock
     spool/    Postfix's queue                 sink/             delivered messages, one a file
     data/     Postfix's data                  sink.journal      one JSON line per delivery
+    inbound/  Maildir of DMARC reports
 
 Everything here outlives a stop, except `demo.json`, which is there exactly while the stack is up.
 `franking.toml` is written at each start; what `local.toml` says is merged into it.
@@ -15,7 +16,9 @@ from __future__ import annotations
 
 import base64
 import json
+import pwd
 import secrets
+import shutil
 import sys
 import tomllib
 from dataclasses import dataclass
@@ -23,14 +26,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from franking.listeners import Listeners, site_values
-from franking.settings import SettingsError, load
+from franking.listeners import Listeners, inbound_values, site_values
+from franking.settings import Settings, SettingsError, load
 from stack import StackError, certificates
 from stack.place import claim
 from stack.ports import HOST, Ports
 from stack.settings_file import merged, toml, write_private
 
 BOUNCE_DOMAIN = "bounce.franking.test"
+REPORTS_DOMAIN = "reports.franking.test"
+INBOUND_OWNER = "nobody"  # virtual(8) delivers as no user with a number below 100
 NOTICES_FROM = "billing@franking.test"
 LONGEST_SOCKET = 103  # characters; sun_path holds 108 with its NUL, macOS 104
 
@@ -158,6 +163,8 @@ class Instance:
             },
             "smtp": {"host": HOST, "ports": self.ports.smtp_ports()},
             "bounces": {"domain": BOUNCE_DOMAIN},
+            "deliverability": {"ca_file": str(self.ca_file)},
+            "dmarc": {"reports": REPORTS_DOMAIN, "maildir": str(self.root / "inbound")},
             "notices": {
                 "from_address": NOTICES_FROM,
                 "smtp_host": HOST,
@@ -185,12 +192,16 @@ class Instance:
             raise StackError(f"{self.local_settings_file}: {error}") from error
 
     @cached_property
-    def listeners(self) -> Listeners:
-        """As the settings file has them; raises StackError when it cannot be used."""
+    def loaded(self) -> Settings:
+        """The settings file; raises StackError when it cannot be used."""
         try:
-            return load(self.settings_file).listeners
+            return load(self.settings_file)
         except SettingsError as error:
             raise StackError(str(error)) from error
+
+    @property
+    def listeners(self) -> Listeners:
+        return self.loaded.listeners
 
     def site(self) -> dict[str, str]:
         """What postfix/README.md calls site.cf."""
@@ -206,7 +217,10 @@ class Instance:
             "site_client_rate": "0",
             "site_relayhost": f"[{HOST}]:{self.ports.sink}",
             "site_smtp_tls_security_level": "may",
+            "site_inbound_uid": str(pwd.getpwnam(INBOUND_OWNER).pw_uid),
+            "site_inbound_gid": str(pwd.getpwnam(INBOUND_OWNER).pw_gid),
             **site_values(self.listeners),
+            **inbound_values(self.loaded.dmarc),
         }
 
     def write_files(self) -> None:
@@ -215,6 +229,8 @@ class Instance:
             path.mkdir(mode=0o755, exist_ok=True)
         self.socket("milter").parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         write_private(self.settings_file, toml(merged(self.settings(), self._local_settings())))
+        self.loaded.dmarc.maildir.mkdir(mode=0o700, exist_ok=True)
+        shutil.chown(self.loaded.dmarc.maildir, INBOUND_OWNER)
         program = Path(sys.executable).parent / "franking"
         self.cli.write_text(
             f'#!/bin/sh\nFRANKING_SETTINGS="{self.settings_file}" exec "{program}" "$@"\n'

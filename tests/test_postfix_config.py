@@ -25,6 +25,10 @@ HOST = {
     "site_client_rate": "600",
     "site_relayhost": "",
     "site_smtp_tls_security_level": "dane",
+    "site_inbound_domains": "reports.example.net",
+    "site_inbound_maildir": "/var/spool/franking/dmarc",
+    "site_inbound_uid": "990",
+    "site_inbound_gid": "990",
 }
 SITE = {**HOST, **site_values(Listeners())}
 OTHERS = Listeners.model_validate(
@@ -109,6 +113,8 @@ def test_readme_lists_every_site_value() -> None:
         ("smtpd_tls_mandatory_protocols", ">=TLSv1.2"),
         ("mynetworks", ""),
         ("mydestination", ""),
+        ("virtual_alias_maps", ""),
+        ("virtual_alias_domains", ""),
         ("relay_domains", ""),
         ("maillog_file_compressor", "/bin/true"),
         ("service_throttle_time", "1s"),
@@ -131,9 +137,11 @@ def test_postfix_and_milterd_have_the_same_size_limit(configuration: Path) -> No
 
 @pytest.mark.parametrize("inbound", ["yes", "no"])
 def test_nobody_but_auth_passes_the_relay_restrictions(configuration: Path, inbound: str) -> None:
+    """Save to mailboxes of our own, where other servers deliver."""
     done = postconf(configuration, "-o", f"inbound={inbound}", "-hx", "smtpd_relay_restrictions")
     words = [word.strip() for word in done.stdout.split(",")]
-    assert [word for word in words if "permit" in word] == ["permit_sasl_authenticated"]
+    own = ["permit_auth_destination"] if inbound == "yes" else []
+    assert [word for word in words if "permit" in word] == ["permit_sasl_authenticated", *own]
     assert ("reject_unauth_destination" in words) == (inbound == "yes")
     assert words[-1] == "reject"
 

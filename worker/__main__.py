@@ -42,6 +42,22 @@ def webhooks() -> None:
     _run("worker.webhooks", Service)
 
 
+@main.command()
+def inbound() -> None:
+    """Read the mail that other servers send to us: DMARC reports."""
+    from worker.inbound.service import Service  # noqa: PLC0415
+
+    _run("worker.inbound", Service)
+
+
+@main.command()
+def dns() -> None:
+    """Look at customers' DNS records, and do what follows."""
+    from worker.dns.service import Service  # noqa: PLC0415
+
+    _run("worker.dns", Service)
+
+
 class _Service(Protocol):
     def run(self) -> None: ...
 

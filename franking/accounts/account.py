@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from franking.accounts.models import Account
+from franking.accounts.models import Account, Credential, User
 from franking.db import utcnow
+from franking.domains import ownership
 from franking.money import ledger
 from franking.money.deposits.models import Deposit
 from franking.money.models import LedgerEntry, Plan, Reservation
 from franking.reasons import Invalid, NotFound, Taken
+from franking.webhooks import endpoints
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 
@@ -59,6 +62,27 @@ def _has_books(session: Session, account: Account) -> bool:
             (Deposit.account_id, (pending,)),
         )
     )
+
+
+def close(session: Session, account: Account, now: datetime) -> None:
+    """For good: nobody logs in any more, to the panel or with an API key, and nothing is signed.
+
+    Its domains are removed, so that nothing of their keys can be reached, and another account may
+    prove them at once; its endpoints are told nothing more.  Its books, messages and what was
+    said about them stay.
+    """
+    account.status, account.suspended_reason = "closed", "the account is closed"
+    credentials = update(Credential).where(Credential.account_id == account.id)
+    session.execute(credentials.where(Credential.revoked_at.is_(None)).values(revoked_at=now))
+    session.execute(credentials.values(sealed_secret=None))
+    for user in session.scalars(select(User).where(User.account_id == account.id)):
+        user.active = False
+        user.fs_uniquifier = secrets.token_hex(32)  # ends the sessions that there are
+    for domain in ownership.all_of(session, account):
+        ownership.remove(session, account, domain.name, now)
+    for endpoint in endpoints.all_of(session, account):
+        endpoints.disable(session, account, endpoint.id, "the account is closed", now)
+    session.flush()
 
 
 def get(session: Session, name: str) -> Account:

@@ -113,7 +113,11 @@ def _own_domains(session: Session, account: Account, wanted: tuple[str, ...]) ->
         )
     own = set(
         session.scalars(
-            select(Domain.name).where(Domain.account_id == account.id, Domain.name.in_(names))
+            select(Domain.name).where(
+                Domain.account_id == account.id,
+                Domain.name.in_(names),
+                Domain.removed_at.is_(None),
+            )
         )
     )
     if foreign := [name for name in names if name not in own]:

@@ -252,7 +252,7 @@ def reveal(credential: Credential, sealer: Sealer) -> str:
     if credential.sealed_secret is None:
         raise Invalid("this secret was not kept and cannot be shown again; rotate it for a new one")
     try:
-        secret = sealer.open(credential.sealed_secret, _context(credential.username))
+        secret = sealer.open(credential.sealed_secret, context(credential.username))
     except SealError as error:
         raise Invalid(f"this secret cannot be shown: {error}") from error
     return secret.decode("ascii")
@@ -266,8 +266,8 @@ def _alive(session: Session, account: Account, username: str) -> Credential:
 
 
 def _sealed(secret: str, username: str, sealer: Sealer | None) -> bytes | None:
-    return None if sealer is None else sealer.seal(secret.encode("ascii"), _context(username))
+    return None if sealer is None else sealer.seal(secret.encode("ascii"), context(username))
 
 
-def _context(username: str) -> str:
+def context(username: str) -> str:
     return f"credential:{username}"

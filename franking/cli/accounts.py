@@ -12,13 +12,14 @@ from franking.accounts import account as accounts
 from franking.accounts import audit, users
 from franking.accounts.models import Account
 from franking.cli.context import Context, emit, json_option, table, the_account
+from franking.db import utcnow
 from franking.money import ledger, pricing
 from franking.money.amounts import format_amount
 
 
 @click.group()
 def account() -> None:
-    """Create, list and show accounts."""
+    """Create, list, show and close accounts."""
 
 
 def describe(session: Session, row: Account) -> dict[str, Any]:
@@ -124,6 +125,29 @@ def set_plan(context: Context, name: str, plan: str, as_json: bool) -> None:
         audit.record(session, row.id, context.actor, "account.set_plan", before=before, after=plan)
         data = describe(session, row) | {"plan_before": before}
     emit(data, as_json, lambda: f"account {name}: plan {before} → {plan}")
+
+
+@account.command("close")
+@click.argument("name", metavar="ACCOUNT")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@click.pass_obj
+def close(context: Context, name: str, yes: bool, as_json: bool) -> None:
+    """Close ACCOUNT for good: nobody logs in, its domains and their keys are removed.
+
+    Its books and messages stay; what is left of its balance is yours to pay back.
+    """
+    with context.session() as session:
+        row = accounts.get(session, name)
+        left = format_amount(ledger.balance(session, row.id).available, row.plan.currency)
+    if not yes:
+        click.confirm(f"Close the account {name} for good ({left.strip()} left)?", abort=True)
+    with context.transaction() as session:
+        row = accounts.get(session, name)
+        accounts.close(session, row, utcnow())
+        audit.record(session, row.id, context.actor, "account.close", name=name)
+        data = describe(session, row)
+    emit(data, as_json, lambda: f"account {name} is closed")
 
 
 def register(group: click.Group) -> None:

@@ -49,29 +49,31 @@ class Context:
         self.actor = f"cli:{getpass.getuser()}"
 
     @cached_property
-    def _database(self) -> Database:
+    def database(self) -> Database:
+        """For what opens its own transactions; inside `explained()`."""
         return Database(self.settings.database_url)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        """A writing session; a refusal or database trouble ends the command with a sentence."""
-        with self._explained(), self._database.transaction() as session:
+        """A writing session, `explained`."""
+        with self.explained(), self.database.transaction() as session:
             yield session
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """A reading session, with the same treatment of errors."""
-        with self._explained(), self._database.session() as session:
+        """A reading session, `explained`."""
+        with self.explained(), self.database.session() as session:
             yield session
 
     @contextmanager
     def snapshot(self) -> Iterator[Session]:
         """A reading session that sees one moment."""
-        with self._explained(), self._database.snapshot() as session:
+        with self.explained(), self.database.snapshot() as session:
             yield session
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def explained(self) -> Iterator[None]:
+        """A refusal, or trouble with the database, ends the command with a sentence."""
         try:
             yield
         except Refused as reason:

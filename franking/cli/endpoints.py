@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from franking import sealing
 from franking.accounts import audit
 from franking.cli.context import Context, account_option, emit, json_option, table, the_account
 from franking.db import utcnow
@@ -54,7 +55,7 @@ def described_delivery(row: Delivery) -> dict[str, Any]:
 
 def _sealer(context: Context) -> Sealer:
     try:
-        return Sealer(context.settings.master_key_bytes())
+        return sealing.sealer(context.settings)
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
 

@@ -10,7 +10,7 @@ from typing import IO
 import click
 
 from franking.cli.context import Context, emit, json_option
-from franking.listeners import site_values, without_disabled
+from franking.listeners import inbound_values, site_values, without_disabled
 
 
 @click.group("postfix")
@@ -22,8 +22,9 @@ def commands() -> None:
 @json_option
 @click.pass_obj
 def print_site(context: Context, as_json: bool) -> None:
-    """Print the lines of site.cf that say what each listener offers."""
-    values = site_values(context.settings.listeners)
+    """Print the lines of site.cf that the settings decide: listeners, mail to ourselves."""
+    own = context.settings
+    values = site_values(own.listeners) | inbound_values(own.dmarc)
     emit(values, as_json, lambda: "\n".join(f"{name} = {value}" for name, value in values.items()))
 
 

@@ -28,6 +28,7 @@ class Dkim(BaseModel):
     tsig_name: str = ""
     tsig_secret: SecretStr = Field(SecretStr(""), description="base64")
     tsig_algorithm: str = "hmac-sha256"
+    every: float = Field(30, gt=0, description="seconds between looks at what is due")
 
     @field_validator("selector")
     @classmethod

@@ -73,24 +73,28 @@ def create(
     domain: Domain,
     master_key: bytes,
     *,
-    selector: str | None = None,
+    selector: str,
     algorithm: str = RSA,
     state: str = "active",
     method: str = "txt",
+    activate_at: datetime | None = None,
     now: datetime | None = None,
 ) -> DkimKey:
-    """Give a domain (flushed, so that it has its id) a new key; `selector` is dated by default."""
+    """Give a domain (flushed, so that it has its id) a new key.
+
+    `activate_at`: the turn of a pending key.
+    """
     moment = now or utcnow()
-    chosen = selector or dated_selector(moment)
     private, public = generate(algorithm)
     key = DkimKey(
         domain_id=domain.id,
-        selector=chosen,
+        selector=selector,
         algorithm=algorithm,
         public_key=public,
-        sealed_private_key=seal(private, master_key, domain_id=domain.id, selector=chosen),
+        sealed_private_key=seal(private, master_key, domain_id=domain.id, selector=selector),
         state=state,
         method=method,
+        activate_at=activate_at,
         activated_at=moment if state == "active" else None,
         created_at=moment,
     )
@@ -99,19 +103,16 @@ def create(
     return key
 
 
-def dated_selector(moment: datetime) -> str:
-    """`s2026q4`: says its own age to whoever has to rotate it."""
-    return f"s{moment.year}q{(moment.month + 2) // 3}"
-
-
 def seal(private: bytes, master_key: bytes, *, domain_id: int, selector: str) -> bytes:
-    return Sealer(master_key).seal(private, _row(domain_id, selector))
+    return Sealer(master_key).seal(private, row(domain_id, selector))
 
 
-def unseal(sealed: bytes, master_key: bytes, *, domain_id: int, selector: str) -> bytes:
+def unseal(sealed: bytes, master_key: bytes | Sealer, *, domain_id: int, selector: str) -> bytes:
     """What `seal` was given; raises SealError."""
-    return Sealer(master_key).open(sealed, _row(domain_id, selector))
+    sealer = master_key if isinstance(master_key, Sealer) else Sealer(master_key)
+    return sealer.open(sealed, row(domain_id, selector))
 
 
-def _row(domain_id: int, selector: str) -> str:
+def row(domain_id: int, selector: str) -> str:
+    """What a sealed key is bound to."""
     return f"dkim_key:{domain_id}:{selector}"

@@ -54,6 +54,7 @@ class Domain(Base):
             postgresql_where=VERIFIED,
         ),
         Index("ix_domain_check_due_at", "check_due_at"),
+        Index("ix_domain_dkim_due_at", "dkim_due_at"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -74,6 +75,7 @@ class Domain(Base):
 
     dkim_method: Mapped[str] = mapped_column(String(8), default="txt", server_default="txt")
     dkim_token: Mapped[str | None] = mapped_column(String(32))
+    dkim_due_at: Mapped[datetime | None] = mapped_column(default=utcnow)  # keys: next look
     return_path_host: Mapped[str] = mapped_column(
         String(63), default="bounce", server_default="bounce"
     )
@@ -89,8 +91,9 @@ class Domain(Base):
 class DkimKey(Base):
     """A signing key; the private half is encrypted (`franking.domains.dkim`).
 
-    pending: made, and not yet seen at every resolver; active: signs; retiring: signs no more, its
-    record stays until `remove_at` for mail that is under way, and the row goes with it.
+    pending: made, and either not yet seen at every resolver or before its turn, `activate_at`;
+    active: signs; retiring: signs no more, its record stays until `remove_at` for mail that is
+    under way, and the row goes with it.  `told_at`: the customer was asked to publish it.
     """
 
     __tablename__ = "dkim_key"
@@ -108,7 +111,9 @@ class DkimKey(Base):
     state: Mapped[str] = mapped_column(String(8), default="active", server_default="active")
     method: Mapped[str] = mapped_column(String(8), default="txt", server_default="txt")
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
-    seen_at: Mapped[datetime | None]  # first, at every resolver
+    activate_at: Mapped[datetime | None]
+    told_at: Mapped[datetime | None]
+    seen_at: Mapped[datetime | None]  # since when, at every resolver
     activated_at: Mapped[datetime | None]
     retired_at: Mapped[datetime | None]
     remove_at: Mapped[datetime | None]

@@ -2,14 +2,18 @@
 
 UTS 46 mapping, then IDNA 2008 (RFC 5891), through the `idna` package.  Host name rules apply
 (letters, digits, hyphens): an underscore is refused, as is a name without a dot.
+Names under which anybody may register are those of the Public Suffix List
+(https://publicsuffix.org), its private section included: `co.uk` and `github.io`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 
 import idna
+from publicsuffixlist import PublicSuffixList
 
 from franking.reasons import Invalid
 
@@ -52,3 +56,19 @@ def and_above(name: str) -> list[str]:
     """a.b.example.com → itself, b.example.com, example.com: nobody owns a top-level domain."""
     labels = name.split(".")
     return [".".join(labels[n:]) for n in range(max(len(labels) - 1, 1))]
+
+
+def is_public_suffix(name: str) -> bool:
+    """Whether others may have names directly below this one (lower-case A-labels)."""
+    return _public_suffixes().is_public(name)
+
+
+def organisational(name: str) -> str | None:
+    """mail.example.co.uk → example.co.uk (RFC 7489 §3.2); None for a public suffix."""
+    return _public_suffixes().privatesuffix(name)
+
+
+@cache
+def _public_suffixes() -> PublicSuffixList:
+    """Of the package's own copy; reading it takes a tenth of a second."""
+    return PublicSuffixList()

@@ -65,10 +65,12 @@ _ENTRIES = (
     ),
     Entry(
         "from_not_verified", 550, "5.7.1", "From domain {} is not verified for this account",
-        "The address in the From header is on a domain that this account has not verified.",
+        "The address in the From header is on a domain that this account has not verified, or that"
+        " was suspended because its DNS records have been missing or wrong for days.",
         "Have the domain added to your account and publish its DNS records, or send from an address"
         " on a domain that is already verified. Subdomains are domains of"
-        " their own, unless their parent's owner has allowed them.",
+        " their own, unless their parent's owner has allowed them. For a suspended one, put right"
+        " what its page marks, and check it there: mail is taken again as soon as they are right.",
     ),
     Entry(
         "from_invalid", 550, "5.6.0", "From header refused: {}",
@@ -185,6 +187,17 @@ _ENTRIES = (
         "Turn on TLS in the application: STARTTLS on 587 and 2525, implicit TLS on 465.",
     ),
     Entry(
+        "no_such_mailbox", 550, "5.1.1", "No such mailbox here",
+        "Port 25 takes mail to the service's own mailboxes, and this address is none of them.",
+        "Reports about a domain go to the address that the domain's page shows. If the domain was"
+        " removed, remove its DMARC record, too, or the address from it.",
+    ),
+    Entry(
+        "mail_loop", 554, "5.4.6", "This message has been here before",
+        "A message to one of the service's own mailboxes bears the mark of a mailbox already.",
+        "Send the message anew instead of forwarding it with all its header fields.",
+    ),
+    Entry(
         "data_invalid", 550, "5.6.0", "The given data was invalid. {}",
         "The message breaks one or more content rules; the reply lists them all.",
         "Correct each point that the reply names, then send the message again.",
@@ -219,7 +232,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "account_suspended", "credential_revoked", "domain_not_for_key",
     ),
     "Sender": ("from_not_verified", "from_invalid", "sender_not_verified", "sender_invalid"),
-    "Recipients": ("recipient_suppressed", "recipient_invalid", "too_many_recipients"),
+    "Recipients": (
+        "recipient_suppressed", "recipient_invalid", "too_many_recipients", "no_such_mailbox",
+        "mail_loop",
+    ),
     "Limits": (
         "rate_limited", "rate_refused", "quota_exceeded", "spending_cap", "connection_messages",
         "too_many_connections",

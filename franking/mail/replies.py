@@ -173,6 +173,15 @@ def recipient_invalid(why: str) -> Reply:
     return _reply("recipient_invalid", why)
 
 
+def no_such_mailbox() -> Reply:
+    """To other servers: the domain is ours, the address is nobody's."""
+    return _reply("no_such_mailbox")
+
+
+def mail_loop() -> Reply:
+    return _reply("mail_loop")
+
+
 def data_invalid(errors: Iterable[str], code: int = 550) -> Reply:
     """All violations of one message in one reply, joined by commas; 450 in some profiles."""
     reply = _reply("data_invalid", ",".join(errors))

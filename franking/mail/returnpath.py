@@ -13,20 +13,34 @@ import base64
 import hashlib
 import hmac
 
+from franking.settings import Settings
+
 START = "bounce+"
 _MAC = 16  # characters of base 32: 80 bits
 
 
 class ReturnPaths:
-    def __init__(self, master_key: bytes, domain: str) -> None:
-        """`domain` in A-labels."""
+    def __init__(self, master_key: bytes, domain: str, old_master_key: bytes | None = None) -> None:
+        """`domain` in A-labels.  Addresses made with the old master key are ours, too."""
         self.domain = domain
-        self._key = hmac.digest(master_key, b"return path", hashlib.sha256)
+        self._keys = [
+            hmac.digest(key, b"return path", hashlib.sha256)
+            for key in (master_key, old_master_key)
+            if key is not None
+        ]
+
+    @classmethod
+    def of(cls, settings: Settings) -> ReturnPaths | None:
+        """None without a bounce domain; raises SettingsError."""
+        domain = settings.bounces.domain
+        if not domain:
+            return None
+        return cls(settings.master_key_bytes(), domain, settings.old_master_key_bytes())
 
     def address(self, queue_id: str, own_domain: str | None = None) -> str:
         """The envelope sender of this message; `own_domain` is a customer's that leads here."""
         domain = own_domain or self.domain
-        return f"{START}{_base32(queue_id.encode())}-{self._mac(queue_id)}@{domain}"
+        return f"{START}{_base32(queue_id.encode())}-{_mac(self._keys[0], queue_id)}@{domain}"
 
     def queue_id(self, address: str) -> str | None:
         """The message that this is the return path of; None when we never made it."""
@@ -39,11 +53,14 @@ class ReturnPaths:
             queue_id = base64.b32decode(padded).decode("ascii")
         except ValueError:
             return None
-        genuine = hmac.compare_digest(mac.encode(), self._mac(queue_id).encode())
-        return queue_id if genuine else None
+        genuine = [
+            hmac.compare_digest(mac.encode(), _mac(key, queue_id).encode()) for key in self._keys
+        ]
+        return queue_id if any(genuine) else None
 
-    def _mac(self, queue_id: str) -> str:
-        return _base32(hmac.digest(self._key, queue_id.encode(), hashlib.sha256))[:_MAC]
+
+def _mac(key: bytes, queue_id: str) -> str:
+    return _base32(hmac.digest(key, queue_id.encode(), hashlib.sha256))[:_MAC]
 
 
 def _base32(data: bytes) -> str:

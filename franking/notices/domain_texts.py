@@ -80,8 +80,8 @@ def _rotated(detail: Detail) -> str:
 
 
 def _new_source(detail: Detail) -> str:
-    who = detail.get("source") or "An unknown server"
-    return f"{who} sends mail in the name of {_domain(detail)}."
+    who = detail.get("source") or "an unknown server"
+    return f"Mail in the name of {_domain(detail)} also comes from {who}."
 
 
 def _ready(detail: Detail) -> str:

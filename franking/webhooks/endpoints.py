@@ -83,7 +83,7 @@ def create(
     session.add(endpoint)
     session.flush()  # the secret is sealed for this row's number
     secret = _new_secret()
-    endpoint.sealed_secret = sealer.seal(secret.encode(), _row(endpoint))
+    endpoint.sealed_secret = sealer.seal(secret.encode(), context(endpoint))
     session.flush()
     return Created(endpoint, secret)
 
@@ -138,14 +138,14 @@ def rotate(
     secret = _new_secret()
     endpoint.sealed_previous = endpoint.sealed_secret if overlap else None
     endpoint.previous_until = now + overlap if overlap else None
-    endpoint.sealed_secret = sealer.seal(secret.encode(), _row(endpoint))
+    endpoint.sealed_secret = sealer.seal(secret.encode(), context(endpoint))
     session.flush()
     return Created(endpoint, secret)
 
 
 def reveal(endpoint: Endpoint, sealer: Sealer) -> str:
     """The secret again, for whoever may see the account; raises SealError."""
-    return sealer.open(endpoint.sealed_secret, _row(endpoint)).decode()
+    return sealer.open(endpoint.sealed_secret, context(endpoint)).decode()
 
 
 def secrets_of(endpoint: Endpoint, sealer: Sealer, now: datetime) -> list[str]:
@@ -153,7 +153,7 @@ def secrets_of(endpoint: Endpoint, sealer: Sealer, now: datetime) -> list[str]:
     sealed = [endpoint.sealed_secret]
     if endpoint.sealed_previous and endpoint.previous_until and now < endpoint.previous_until:
         sealed.append(endpoint.sealed_previous)
-    return [sealer.open(each, _row(endpoint)).decode() for each in sealed]
+    return [sealer.open(each, context(endpoint)).decode() for each in sealed]
 
 
 def disable(
@@ -199,7 +199,7 @@ def _new_secret() -> str:
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
-def _row(endpoint: Endpoint) -> str:
+def context(endpoint: Endpoint) -> str:
     return f"endpoint:{endpoint.id}"
 
 

@@ -119,6 +119,8 @@ class Session(Milter.Base):
         queue_id = self.getsymval("i")
         if not queue_id:
             raise ValueError("Postfix sent no queue ID")
+        if message.is_inbound:
+            return self._inbound(message, queue_id)
         verdict = self._office.judge(message, queue_id, datetime.now(UTC))
         if isinstance(verdict, Refusal):
             self._office.record(verdict, message, queue_id)
@@ -135,6 +137,13 @@ class Session(Milter.Base):
         if outcome is Outcome.HOLD:
             self.quarantine(HELD)
         return Milter.CONTINUE
+
+    def _inbound(self, message: Message, queue_id: str) -> int:
+        reply = message.refuse_inbound()
+        if reply is None:
+            return Milter.CONTINUE
+        self._office.record(Refusal(reply), message, queue_id)
+        return self._say(reply)
 
     def _change(self, changes: Changes) -> None:
         if changes.sender is not None:

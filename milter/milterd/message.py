@@ -21,7 +21,7 @@ from franking.mail.authority import Authority, SigningDomain
 from franking.mail.envelope import objection, sending_domain
 from franking.mail.replies import Reply
 from franking.mail.words import shown
-from milterd import content, idempotency, labels, mailclients, outgoing, policy
+from milterd import content, idempotency, inbound, labels, mailclients, outgoing, policy
 from milterd.attachments import check_attachments
 from milterd.bodyhash import LONGEST_LINE, BodyHash
 from milterd.labels import Labels
@@ -82,6 +82,18 @@ class Message:
         if repeatable or judging:
             return Scanner(self._headers, hashing=repeatable, judging=judging)
         return None
+
+    @property
+    def is_inbound(self) -> bool:
+        """Nobody has logged in, and it goes to mailboxes of ours and to nobody else."""
+        strangers = not self._client.username
+        return strangers and inbound.all_ours(self.recipients, self._relay.mailboxes)
+
+    def refuse_inbound(self) -> Reply | None:
+        """Why mail to ourselves is not taken; else it passes untouched, unsigned and for free."""
+        if self._header_bytes + self._body.size > self._relay.mailbox_bytes:
+            return replies.too_large(self._relay.mailbox_bytes)
+        return inbound.objection(self.sender, self._headers, self._header_limit())
 
     def judge(self, lookups: Lookups, queue_id: str, now: datetime) -> Refusal | Changes:
         """The verdict; `now` is the moment that date, signature and charge will carry."""

@@ -24,7 +24,7 @@ from cachetools import TTLCache, cached
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from franking import failpoints, log
+from franking import failpoints, log, sealing
 from franking.db import Database, utcnow
 from franking.domains import dkim
 from franking.domains.dkim import PrivateKey
@@ -50,15 +50,16 @@ T = TypeVar("T")
 class Office:
     def __init__(self, settings: Settings, database: Database) -> None:
         self.panel_url = settings.panel.url
-        self._master_key = settings.master_key_bytes()
-        bounces = settings.bounces.domain
+        self._sealer = sealing.sealer(settings)
         self.relay = Relay(
             node=settings.node,
             tag_header=settings.brand.tag_header,
             max_header_bytes=settings.milterd.max_header_bytes,
             max_header_fields=settings.milterd.max_header_fields,
             max_message_bytes=settings.milterd.max_message_bytes,
-            return_paths=ReturnPaths(self._master_key, bounces) if bounces else None,
+            return_paths=ReturnPaths.of(settings),
+            mailboxes=frozenset(filter(None, [settings.dmarc.reports.lower()])),
+            mailbox_bytes=settings.dmarc.longest_report,
         )
         self._database = database
         remember = cached(TTLCache(SCANS_KNOWN, SCANS_SECONDS), lock=threading.Lock())
@@ -138,7 +139,7 @@ class Office:
     def _opened(self, domain_id: int, key: SigningKey) -> PrivateKey:
         private = dkim.unseal(
             key.sealed_private_key,
-            self._master_key,
+            self._sealer,
             domain_id=domain_id,
             selector=key.selector,
         )

@@ -19,7 +19,8 @@ Deletions = list[tuple[str, int]]
 class Relay:
     """The operator's part of the decision; sizes in bytes.
 
-    Without `return_paths` an envelope sender cannot be rewritten.
+    Without `return_paths` an envelope sender cannot be rewritten.  `mailboxes`: the domains whose
+    addresses are our own; other servers may write to them, `mailbox_bytes` at once.
     """
 
     node: str
@@ -28,6 +29,8 @@ class Relay:
     max_header_fields: int
     max_message_bytes: int
     return_paths: ReturnPaths | None = None
+    mailboxes: frozenset[str] = frozenset()
+    mailbox_bytes: int = 20 << 20
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,14 @@ import pytest
 from click.testing import CliRunner
 
 from franking.cli import main
-from franking.listeners import SERVICES, Listeners, site_values, without_disabled
+from franking.domains.config import Dmarc
+from franking.listeners import (
+    SERVICES,
+    Listeners,
+    inbound_values,
+    site_values,
+    without_disabled,
+)
 from franking.settings import SettingsError, load
 
 MASTER = """\
@@ -109,7 +116,7 @@ def test_the_command_line_prints_both_for_an_installer(tmp_path: Path) -> None:
 
     off = load(settings).listeners
     lines = dict(line.split(" = ") for line in franking("site").splitlines())
-    assert lines == site_values(off)
+    assert lines == site_values(off) | inbound_values(Dmarc())
     assert franking("master", str(master)) == without_disabled(MASTER, off)
 
 

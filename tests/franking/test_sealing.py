@@ -25,3 +25,16 @@ def test_the_stored_format_has_not_changed() -> None:
         "015312b50ffa17b221a53cb56db0a5a110b6f65fe65615d5d682e3cd912d41fa8e48cbf79a5cdc3aa8d12739"
     )
     assert SEALER.open(sealed, "dkim_key:7:s2026q4") == b"private key"
+
+
+def test_the_key_before_opens_and_does_not_seal() -> None:
+    new = Sealer(b"n" * 32, bytes(32))
+    old = SEALER.seal(b"secret", "c")
+    assert new.open(old, "c") == b"secret"
+    assert not new.is_present(old)
+    sealed = new.seal(b"secret", "c")
+    assert new.is_present(sealed) and Sealer(b"n" * 32).open(sealed, "c") == b"secret"
+    with pytest.raises(SealError, match="another master key"):
+        SEALER.open(sealed, "c")
+    with pytest.raises(SealError, match="damaged"):
+        new.open(old, "d")

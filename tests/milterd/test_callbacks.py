@@ -10,6 +10,7 @@ from Milter.testctx import TestCtx
 from sqlalchemy import select
 
 from franking.db import Database
+from franking.domains.config import Dmarc
 from franking.mail import cap
 from franking.mail.models import Event, Message, Recipient
 from franking.money.models import Reservation
@@ -194,3 +195,32 @@ def test_a_loop_of_refusals_does_not_fill_the_table(context: Context, database: 
         send(context, [("From", b" a@other.example")])
     with database.session() as session:
         assert len(session.scalars(select(Event)).all()) == cap.REFUSALS
+
+
+def test_mail_to_ourselves_passes_untouched_and_for_free(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = settings.model_copy(update={"dmarc": Dmarc(reports="reports.example")})
+    monkeypatch.setattr(Milter, "factory", session_factory(Office(own, database)))
+    ctx = Context()
+    ctx._connect()
+    ctx._macros |= {"i": "QID", "{client_addr}": "192.0.2.9"}
+
+    def offer(*recipients: bytes, header: str = "Subject") -> int:
+        ctx._priv.envfrom_bytes(b"<noreply@receiver.example>")
+        for recipient in recipients:
+            ctx._priv.envrcpt_bytes(recipient)
+        ctx._priv.header_bytes(header, b" report")
+        ctx._priv.body(b"hello\r\n")
+        result: int = ctx._priv.eom()
+        return result
+
+    assert offer(b"<f00@reports.example>") == Milter.CONTINUE
+    assert offer(b"<f00@reports.example>", b"<a@dest.example>") == Milter.REJECT
+    assert offer(b"<postmaster>") == Milter.REJECT
+    assert offer(b"<f00@reports.example>", header="Delivered-To") == Milter.REJECT
+    assert ctx.changes == []
+    with database.session() as session:
+        assert session.scalars(select(Message)).all() == []
+        assert session.scalars(select(Event)).all() == []
+    ctx._close()

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from franking.accounts.limits import UNITS, start_of
 from franking.accounts.models import AuthFailure, CredentialUse, RateCounter
 from franking.db import Database
+from franking.domains.dmarc.models import DmarcReport
 from franking.mail.models import IdempotencyKey, MessageAlias
 from franking.money.deposits.models import ProviderEvent
 from franking.notices.models import Notice
@@ -29,15 +30,18 @@ ALIASES = timedelta(days=180)
 CREDENTIAL_USES = timedelta(days=180)
 DELIVERIES = timedelta(days=30)  # of webhooks; they are tried for three days
 NOTICES = timedelta(days=400)  # a year and what a customer needs to look back at it
+REPORTS = timedelta(days=400)  # about domains, from receivers
 PROVIDER_EVENTS = timedelta(days=90)  # providers repeat them for days; a later one books nothing
 
 Model = type[Base]
 
 
-def purge(database: Database, protection: Protection, now: datetime) -> int:
-    """Returns how many rows are gone."""
+def purge(
+    database: Database, protection: Protection, now: datetime, reports: timedelta = REPORTS
+) -> int:
+    """Returns how many rows are gone; `reports`: how long those of DMARC are kept."""
     gone = 0
-    for model, condition in _outdated(protection, now):
+    for model, condition in _outdated(protection, now, reports):
         while True:
             with database.transaction() as session:
                 count = _delete(session, model, condition)
@@ -47,12 +51,15 @@ def purge(database: Database, protection: Protection, now: datetime) -> int:
     return gone
 
 
-def _outdated(protection: Protection, now: datetime) -> Iterator[tuple[Model, ColumnElement[bool]]]:
+def _outdated(
+    protection: Protection, now: datetime, reports: timedelta
+) -> Iterator[tuple[Model, ColumnElement[bool]]]:
     yield IdempotencyKey, IdempotencyKey.created_at < now - IDEMPOTENCY - MARGIN
     yield MessageAlias, MessageAlias.at < now - ALIASES - MARGIN
     yield Delivery, Delivery.created_at < now - DELIVERIES
     yield Notice, Notice.at < now - NOTICES
     yield ProviderEvent, ProviderEvent.received_at < now - PROVIDER_EVENTS
+    yield DmarcReport, DmarcReport.received_at < now - reports  # and its records: CASCADE
     for unit in UNITS:
         over = RateCounter.starts_at < start_of(unit, now - MARGIN)
         yield RateCounter, over & (RateCounter.unit == unit)

@@ -14,9 +14,9 @@ from franking.db import Database, utcnow
 from franking.nodes import nodes
 from franking.notify import notify
 from franking.settings import Settings
+from worker.duty import Duty
 from worker.housekeeping import alerts, ledger
 from worker.housekeeping.condition import measure
-from worker.housekeeping.duty import Duty
 from worker.housekeeping.held import Held, Release, deletion, postsuper
 from worker.housekeeping.mail import Mailing
 from worker.housekeeping.month import Month
@@ -85,7 +85,8 @@ class Service:
             nodes.report(session, self._settings.node, condition, self._settings.overload, utcnow())
 
     def _purge(self) -> None:
-        purge(self._database, self._settings.protection, utcnow())
+        reports = timedelta(days=self._settings.dmarc.keep_days)
+        purge(self._database, self._settings.protection, utcnow(), reports)
 
     def _alert(self) -> None:
         every = timedelta(seconds=self._settings.housekeeping.alerts_every)

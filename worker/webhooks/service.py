@@ -20,10 +20,10 @@ from queue import Empty, SimpleQueue
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from franking import log
+from franking import log, sealing
 from franking.db import Database, utcnow
 from franking.notify import notify
-from franking.sealing import Sealer, SealError
+from franking.sealing import SealError
 from franking.settings import Settings
 from franking.webhooks import endpoints, outbox
 from franking.webhooks.models import Endpoint
@@ -42,7 +42,7 @@ class Service:
         self._rules = settings.webhooks
         self._stop = stop
         self._database = Database(settings.database_url)
-        self._sealer = Sealer(settings.master_key_bytes())
+        self._sealer = sealing.sealer(settings)
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._done: SimpleQueue[Done] = SimpleQueue()
         self._unwritten: list[Done] = []

@@ -5,7 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    String,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from franking.tables import Base, BigId, utcnow
@@ -18,6 +26,8 @@ class DmarcReport(Base):
     __table_args__ = (
         UniqueConstraint("domain_id", "org_name", "report_id"),
         Index("ix_dmarc_report_domain_id_begin_at", "domain_id", "begin_at"),
+        Index("ix_dmarc_report_domain_id_received_at", "domain_id", "received_at"),
+        Index("ix_dmarc_report_received_at", "received_at"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -50,7 +60,10 @@ class DmarcRow(Base):
 
 
 class DmarcSource(Base):
-    """What the customer has said about a source: is its mail theirs?"""
+    """A source that reports have named, and what the customer says: is its mail theirs?
+
+    `messages`: of all reports.  `told_at`: the customer was told that there is this source.
+    """
 
     __tablename__ = "dmarc_source"
     __table_args__ = (CheckConstraint("verdict in ('mine', 'foreign')", name="verdict"),)
@@ -58,6 +71,9 @@ class DmarcSource(Base):
     domain_id: Mapped[int] = mapped_column(
         ForeignKey("domain.id", ondelete="CASCADE"), primary_key=True
     )
-    source: Mapped[str] = mapped_column(String(64), primary_key=True)  # name, or address
-    verdict: Mapped[str] = mapped_column(String(8))
+    source: Mapped[str] = mapped_column(String(64), primary_key=True)  # name, or network
+    verdict: Mapped[str | None] = mapped_column(String(8))
+    messages: Mapped[int] = mapped_column(BigInteger, default=0)
     first_seen_at: Mapped[datetime] = mapped_column(default=utcnow)
+    last_seen_at: Mapped[datetime] = mapped_column(default=utcnow)
+    told_at: Mapped[datetime | None]

@@ -3,6 +3,8 @@
 What was verified is checked from now on, spread over a day.
 """
 
+import secrets
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -34,45 +36,18 @@ def upgrade() -> None:
         sa.Column("error", sa.String(length=200), nullable=True),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_zone_entry")),
     )
-    op.create_table(
-        "dmarc_report",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column(
-            "domain_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
-        ),
-        sa.Column("org_name", sa.String(length=255), nullable=False),
-        sa.Column("report_id", sa.String(length=255), nullable=False),
-        sa.Column("begin_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("end_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("policy", sa.JSON(), nullable=False),
-        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["domain_id"],
-            ["domain.id"],
-            name=op.f("fk_dmarc_report_domain_id_domain"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_dmarc_report")),
-        sa.UniqueConstraint(
-            "domain_id",
-            "org_name",
-            "report_id",
-            name=op.f("uq_dmarc_report_domain_id_org_name_report_id"),
-        ),
-    )
-    with op.batch_alter_table("dmarc_report", schema=None) as batch_op:
-        batch_op.create_index(
-            "ix_dmarc_report_domain_id_begin_at", ["domain_id", "begin_at"], unique=False
-        )
-
+    _create_reports()
     op.create_table(
         "dmarc_source",
         sa.Column(
             "domain_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
         sa.Column("source", sa.String(length=64), nullable=False),
-        sa.Column("verdict", sa.String(length=8), nullable=False),
+        sa.Column("verdict", sa.String(length=8), nullable=True),
+        sa.Column("messages", sa.BigInteger(), nullable=False),
         sa.Column("first_seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("verdict in ('mine', 'foreign')", name=op.f("ck_dmarc_source_verdict")),
         sa.ForeignKeyConstraint(
             ["domain_id"],
@@ -140,6 +115,8 @@ def upgrade() -> None:
         batch_op.add_column(
             sa.Column("method", sa.String(length=8), server_default="txt", nullable=False)
         )
+        batch_op.add_column(sa.Column("activate_at", sa.DateTime(timezone=True), nullable=True))
+        batch_op.add_column(sa.Column("told_at", sa.DateTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column("seen_at", sa.DateTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column("activated_at", sa.DateTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True))
@@ -159,6 +136,7 @@ def upgrade() -> None:
             sa.Column("dkim_method", sa.String(length=8), server_default="txt", nullable=False)
         )
         batch_op.add_column(sa.Column("dkim_token", sa.String(length=32), nullable=True))
+        batch_op.add_column(sa.Column("dkim_due_at", sa.DateTime(timezone=True), nullable=True))
         batch_op.add_column(
             sa.Column(
                 "return_path_host", sa.String(length=63), server_default="bounce", nullable=False
@@ -181,19 +159,67 @@ def upgrade() -> None:
             op.f("ck_domain_dmarc_stage"), "dmarc_stage in ('none', 'quarantine', 'reject')"
         )
         batch_op.create_index("ix_domain_check_due_at", ["check_due_at"], unique=False)
+        batch_op.create_index("ix_domain_dkim_due_at", ["dkim_due_at"], unique=False)
         batch_op.create_unique_constraint(batch_op.f("uq_domain_dmarc_token"), ["dmarc_token"])
+    _give_addresses()
     op.execute("UPDATE dkim_key SET activated_at = created_at")
     op.execute(
         "UPDATE dkim_key SET state = 'retiring', remove_at = CURRENT_TIMESTAMP WHERE NOT active"
     )
     with op.batch_alter_table("dkim_key", schema=None) as batch_op:
         batch_op.drop_column("active")
-    op.execute("UPDATE domain SET check_due_at = CURRENT_TIMESTAMP")
+    op.execute(
+        "UPDATE domain SET check_due_at = CURRENT_TIMESTAMP, dkim_due_at = CURRENT_TIMESTAMP"
+    )
     with op.batch_alter_table("account", schema=None) as batch_op:
         batch_op.drop_constraint(op.f("ck_account_status"), type_="check")
         batch_op.create_check_constraint(
             op.f("ck_account_status"), "status in ('active','suspended','closed')"
         )
+
+
+def _create_reports() -> None:
+    op.create_table(
+        "dmarc_report",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "domain_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("org_name", sa.String(length=255), nullable=False),
+        sa.Column("report_id", sa.String(length=255), nullable=False),
+        sa.Column("begin_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("end_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("policy", sa.JSON(), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["domain_id"],
+            ["domain.id"],
+            name=op.f("fk_dmarc_report_domain_id_domain"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_dmarc_report")),
+        sa.UniqueConstraint(
+            "domain_id",
+            "org_name",
+            "report_id",
+            name=op.f("uq_dmarc_report_domain_id_org_name_report_id"),
+        ),
+    )
+    with op.batch_alter_table("dmarc_report", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_dmarc_report_domain_id_begin_at", ["domain_id", "begin_at"], unique=False
+        )
+        batch_op.create_index(
+            "ix_dmarc_report_domain_id_received_at", ["domain_id", "received_at"], unique=False
+        )
+        batch_op.create_index("ix_dmarc_report_received_at", ["received_at"], unique=False)
+
+
+def _give_addresses() -> None:
+    """Where reports about each domain are sent to."""
+    token = sa.text("UPDATE domain SET dmarc_token = :token WHERE id = :id")
+    for row in op.get_bind().execute(sa.text("SELECT id FROM domain")).all():
+        op.get_bind().execute(token, {"token": secrets.token_hex(8), "id": row.id})
 
 
 def downgrade() -> None:

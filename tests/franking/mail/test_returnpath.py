@@ -38,3 +38,11 @@ def test_ours_come_back(queue_id: str) -> None:
 )
 def test_others_are_nobodys(address: str) -> None:
     assert PATHS.queue_id(address) is None
+
+
+def test_addresses_of_the_old_master_key_stay_known() -> None:
+    """Bounces come back for days after the key was changed."""
+    new = ReturnPaths(bytes(32), "b.example.net", MASTER_KEY)
+    assert new.queue_id(PATHS.address(QUEUE_ID)) == QUEUE_ID
+    assert new.address(QUEUE_ID) == ReturnPaths(bytes(32), "b.example.net").address(QUEUE_ID)
+    assert PATHS.queue_id(new.address(QUEUE_ID)) is None

@@ -23,8 +23,8 @@ from franking.notices import notices
 from franking.notices.config import Notices
 from franking.notices.models import Notice
 from franking.settings import Housekeeping, Maillog, Settings
+from worker.duty import Duty
 from worker.housekeeping import alerts
-from worker.housekeeping.duty import Duty
 from worker.housekeeping.service import Service
 
 from ..conftest import Books
@@ -74,7 +74,7 @@ def test_a_failure_is_logged_and_tried_again(
     duty = Duty("test", work)
     duty.turn()
     duty.turn()
-    assert logged == ["housekeeping: test"]
+    assert logged == ["test"]
     assert done == ["done"]
 
 

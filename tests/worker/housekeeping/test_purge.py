@@ -9,6 +9,7 @@ from sqlalchemy import func, insert, select
 
 from franking.accounts.models import AuthFailure, CredentialUse, RateCounter
 from franking.db import Database
+from franking.domains.dmarc.models import DmarcReport, DmarcRow, DmarcSource
 from franking.mail.models import IdempotencyKey, MessageAlias
 from franking.money.deposits.models import ProviderEvent
 from franking.notices.models import Notice
@@ -125,3 +126,28 @@ def test_in_small_batches(database: Database, monkeypatch: pytest.MonkeyPatch) -
     assert kept(database) == 25
     with database.session() as session:
         assert session.scalar(select(func.count()).select_from(RateCounter)) == 1
+
+
+def test_reports_go_with_their_records_and_sources_stay(books: Books) -> None:
+    def report(report_id: int, received_at: datetime) -> DmarcReport:
+        return DmarcReport(
+            id=report_id, domain_id=1, org_name="r", report_id=str(report_id), begin_at=NOW,
+            end_at=NOW, received_at=received_at,
+        )  # fmt: skip
+
+    with books.database.transaction() as session:
+        session.add_all([report(1, NOW - timedelta(days=91)), report(2, NOW - timedelta(days=89))])
+        session.flush()
+        for report_id in (1, 2):
+            session.add(
+                DmarcRow(
+                    report_id=report_id, source_ip="192.0.2.1", messages=1, disposition="none",
+                    dkim_aligned=True, spf_aligned=True, header_from="shop.test",
+                )
+            )  # fmt: skip
+        session.add(DmarcSource(domain_id=1, source="this relay", messages=2))
+    purge.purge(books.database, Protection(), NOW, timedelta(days=90))
+    with books.database.session() as session:
+        assert list(session.scalars(select(DmarcRow.report_id))) == [2]
+        assert list(session.scalars(select(DmarcReport.id))) == [2]
+        assert list(session.scalars(select(DmarcSource.messages))) == [2]

@@ -12,10 +12,10 @@ from franking import log
 
 
 class Duty:
-    """`every` in seconds; 0 is at each turn."""
+    """`every` in seconds; 0 is at each turn.  `name` says in logs what went wrong."""
 
     def __init__(self, name: str, work: Callable[[], object], every: float = 0.0) -> None:
-        self.name = name
+        self._where = name
         self._work = work
         self._every = every
         self._due_at = 0.0
@@ -28,9 +28,9 @@ class Duty:
         try:
             self._work()
         except SQLAlchemyError as error:
-            log.database_trouble(f"housekeeping: {self.name}", error)
+            log.database_trouble(self._where, error)
         except Exception as error:
-            log.unexpected(f"housekeeping: {self.name}", error)
+            log.unexpected(self._where, error)
 
     def run(self, stop: Event) -> None:
         """In a thread of its own: for what waits for others, so that nothing waits for it."""

@@ -1,0 +1,1 @@
+"""Reads the mail that other servers send to mailboxes of ours."""
