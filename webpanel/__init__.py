@@ -21,10 +21,12 @@ from webpanel import (
     credentials,
     database,
     display,
+    domains,
     errors,
     extensions,
     headers,
     health,
+    help,
     messages,
     overview,
     payments,
@@ -32,7 +34,9 @@ from webpanel import (
     replies,
 )
 
-AREAS = (overview, credentials, messages, refused, billing, payments, replies, health)
+AREAS = (
+    overview, domains, credentials, messages, refused, billing, payments, replies, help, health
+)  # fmt: skip
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -49,6 +53,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     headers.init_app(app)
     errors.init_app(app)
     display.init_app(app, chosen)
+    domains.looking.init_app(app, chosen)
     for area in AREAS:
         app.register_blueprint(area.bp)
     return app

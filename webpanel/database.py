@@ -35,14 +35,15 @@ def init_app(app: Flask, url: str) -> None:
         app.extensions[_KEY] = Database(db.engine)
 
 
-def _database() -> Database:
+def database() -> Database:
+    """For what opens its own transactions."""
     return cast(Database, current_app.extensions[_KEY])
 
 
 @contextmanager
 def writing() -> Iterator[Session]:
     """A transaction: commits at the end of the block, rolls back when it raises."""
-    with _database().transaction() as session:
+    with database().transaction() as session:
         yield session
 
 

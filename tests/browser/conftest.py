@@ -31,6 +31,7 @@ from playwright.sync_api import (
 from sqlalchemy.orm import Session
 
 from franking.db import Database, utcnow
+from tests import factories
 from tests.browser import seed
 from tests.browser.seed import Seeded
 
@@ -43,6 +44,7 @@ SWITCHES = [
 SETTINGS = """
 node = "n1"
 database_url = "{database}"
+master_key = "{master_key}"
 [panel]
 url = "{url}"
 secret_key = "{secret}"
@@ -96,7 +98,9 @@ def panel(
     with socket.create_server(("127.0.0.1", 0)) as listener:  # bound here: no port to race for
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         settings = directory / "franking.toml"
-        text = SETTINGS.format(database=address, url=url, secret="s" * 32)
+        text = SETTINGS.format(
+            database=address, url=url, secret="s" * 32, master_key=factories.MASTER_KEY_BASE64
+        )
         settings.write_text(text + more_settings)
         process = _gunicorn(listener, settings)
         try:

@@ -15,7 +15,9 @@ from tests.webpanel.seed import QUEUE_ID, Seed
 from webpanel.access import is_public
 
 SIGNED = {"payments.stripe", "payments.btcpay"}  # webhooks: see test_webhooks.py
-PUBLIC = {"replies.index", "replies.show", "health.alive", "health.ready"}
+PUBLIC = {
+    "replies.index", "replies.show", "help.index", "help.show", "health.alive", "health.ready"
+}  # fmt: skip
 
 
 def _own(app: Flask) -> Iterator[Rule]:
@@ -29,10 +31,12 @@ def _path(app: Flask, rule: Rule, seed: Seed) -> str:
     """A path of this route that names something of the seeded account."""
     values = {
         "key": "temporary",
+        "name": "example.com",
         "number": seed.invoice,
         "period": f"{utcnow():%Y-%m}",
         "queue_id": QUEUE_ID,
         "reference": seed.deposit,
+        "topic": "dns",
         "username": seed.credential.credential.username,
     }
     with app.test_request_context():
@@ -64,20 +68,21 @@ def test_nobody_is_sent_to_the_login(app: Flask, seed: Seed, nobody: FlaskClient
 def test_what_is_anothers_does_not_exist(app: Flask, seed: Seed, theirs: FlaskClient) -> None:
     seen = 0
     for rule in _own(app):
-        if not rule.arguments & {"number", "queue_id", "reference", "username"}:
+        if not rule.arguments & {"name", "number", "queue_id", "reference", "username"}:
             continue
         for method in _methods(rule):
             assert theirs.open(_path(app, rule, seed), method=method).status_code == 404, rule
             seen += 1
-    assert seen >= 2
+    assert seen >= 20
 
 
 def test_lists_hold_nothing_of_others(seed: Seed, theirs: FlaskClient) -> None:
     username = seed.credential.credential.username
-    for path in ("/", "/credentials", "/messages", "/refused", f"/messages?credential={username}"):
+    lists = ("/", "/domains", "/credentials", "/messages", "/refused")
+    for path in (*lists, f"/messages?credential={username}"):
         page = theirs.get(path)
         assert page.status_code == 200
-        for foreign in (QUEUE_ID, "evil.test", "anna@example.org"):
+        for foreign in (QUEUE_ID, "evil.test", "anna@example.org", "/domains/example.com"):
             assert foreign not in page.text, path
     assert username not in theirs.get("/credentials").text
 
@@ -111,8 +116,13 @@ def test_headers(request: pytest.FixtureRequest, client_name: str) -> None:
 
 
 def test_no_page_has_inline_script_or_style(mine: FlaskClient, nobody: FlaskClient) -> None:
-    pages = [mine.get(p) for p in ("/", "/credentials", "/messages", f"/messages/{QUEUE_ID}")]
-    for page in [*pages, nobody.get("/login"), nobody.get("/e/temporary")]:
+    own = (
+        "/", "/credentials", "/messages", f"/messages/{QUEUE_ID}", "/domains",
+        *(f"/domains/example.com{page}" for page in ("", "/dkim", "/dmarc", "/deliverability")),
+    )  # fmt: skip
+    open_to_all = ("/login", "/e/temporary", "/help", "/help/dns")
+    for page in [*map(mine.get, own), *map(nobody.get, open_to_all)]:
+        assert page.status_code == 200
         assert " style=" not in page.text
         assert "<style" not in page.text
         assert page.text.count("<script") == page.text.count("<script src=")

@@ -98,5 +98,7 @@ def _told(notice: Notice) -> dict[str, Any]:
         "title": texts.TITLES.get(notice.kind, notice.kind),
         "sentence": texts.sentence(notice.kind, notice.detail),
         "mail": words.MAILED[notices.mail_state(notice)],
+        "place": words.NOTICE_PLACES.get(notice.kind.partition(".")[0]),
+        "domain": notice.detail.get("domain"),
         "colour": words.NOTICE_COLOURS.get(notice.kind, "secondary"),
     }

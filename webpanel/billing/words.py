@@ -33,7 +33,17 @@ NOTICE_COLOURS = {
     "topup.failed": "red",
     "invoice.issued": "azure",
     "cap.reached": "yellow",
+    "domain.verified": "green",
+    "domain.failing": "orange",
+    "domain.failed": "red",
+    "domain.restored": "green",
+    "domain.lost": "red",
+    "dkim.publish": "yellow",
+    "dkim.rotated": "green",
+    "dmarc.new_source": "yellow",
+    "dmarc.ready": "azure",
 }
+NOTICE_PLACES = {"domain": "domains.show", "dkim": "domains.dkim", "dmarc": "domains.dmarc"}
 
 
 def next_month(day: date) -> date:

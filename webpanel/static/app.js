@@ -10,6 +10,7 @@
      <a data-fill="#id" data-value="25"> writes that into a field instead of following the link
      <div id="x" data-live="5" data-said="y">  looks after 5 seconds, and again, whether the page
                                          says something else here; until it comes without data-live
+     <span id="z" data-quiet>            in such a div: is kept up to date at each look, unannounced
 
    Nothing here needs eval, inline script or another host: it runs under `default-src 'self'`. */
 "use strict";
@@ -173,11 +174,21 @@ async function freshly(element) {
   }
 }
 
+function showQuietly(element, now) {
+  for (const part of element.querySelectorAll("[data-quiet]")) {
+    const fresh = now.querySelector(`[id="${part.id}"]`);
+    if (!fresh || fresh.isEqualNode(part)) continue;
+    fresh.querySelectorAll("time[data-local]").forEach(showLocalTime);
+    part.replaceWith(fresh);
+  }
+}
+
 // Each pause is longer than the one before, up to a minute: what takes long may take days.
 function watch(element, pause = Number(element.dataset.live)) {
   setTimeout(async () => {
     const now = document.hidden ? null : await freshly(element);
     if (!now || (now.dataset.live && now.dataset.said === element.dataset.said)) {
+      if (now) showQuietly(element, now);
       return watch(element, Math.max(pause, Math.min(pause * 1.2, 60)));
     }
     element.replaceWith(now);
