@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import click
-from sqlalchemy.orm import Session
 
 from franking.accounts import audit
+from franking.cli import domain_pages
 from franking.cli.context import (
     Context,
     account_option,
@@ -19,53 +16,15 @@ from franking.cli.context import (
 )
 from franking.db import utcnow
 from franking.dns.lookups import Resolvers
-from franking.domains import life, ownership, zonefile
-from franking.domains.models import Domain
+from franking.domains import hosts, life, ownership, zonefile
 from franking.domains.ownership import Method
 from franking.domains.records import RelayNames
-from franking.settings import Settings, SettingsError
+from franking.settings import SettingsError
 
 
 @click.group()
 def domain() -> None:
     """Add, check and remove sending domains."""
-
-
-def describe(row: Domain) -> dict[str, Any]:
-    return {
-        "domain": row.name,
-        "status": life.state(row),
-        "verified_at": row.verified_at,
-        "verified_by": row.verified_by,
-        "checked_at": row.checked_at,
-        "failing_since": row.failing_since,
-        "suspended_at": row.suspended_at,
-        "subdomains": row.allow_subdomains,
-        "dkim_method": row.dkim_method,
-    }
-
-
-def with_records(session: Session, row: Domain, settings: Settings) -> dict[str, Any]:
-    """`obstacle`: why it is not verified although its records are right."""
-    shown = life.statuses(session, row, RelayNames.of(settings))
-    right = all(each.status == "verified" for each in shown if each.record.required)
-    return {
-        **describe(row),
-        "obstacle": life.obstacle(session, row) if right else None,
-        "records": [_record(each) for each in shown],
-    }
-
-
-def _record(shown: life.Shown) -> dict[str, Any]:
-    record = shown.record
-    return {
-        **{name: getattr(record, name) for name in ("purpose", "required", "name")},
-        "relative_name": record.relative_name,
-        **{name: getattr(record, name) for name in ("type", "value", "quoted", "ttl", "why")},
-        **{name: getattr(shown, name) for name in ("status", "fault", "found", "advice")},
-        "seen_at": shown.seen_at,
-        "checked_at": shown.checked_at,
-    }
 
 
 @domain.command("add")
@@ -95,8 +54,8 @@ def add(
             method=method or ("cname" if own.dkim.zone else "txt"), prefix=own.brand.prefix,
         )  # fmt: skip
         audit.record(session, account.id, context.actor, "domain.add", domain=row.name)
-        data = with_records(session, row, own)
-    emit(data, as_json, lambda: "\n".join(_page(data)))
+        data = domain_pages.with_records(session, row, own)
+    emit(data, as_json, lambda: "\n".join(domain_pages.page(data)))
 
 
 @domain.command("show")
@@ -111,33 +70,13 @@ def show(
     """Show the records of NAME, and what the last look has found."""
     with context.session() as session:
         row = ownership.get(session, the_account(session, account_name), name)
-        data = with_records(session, row, context.settings)
+        data = domain_pages.with_records(session, row, context.settings)
         shown = life.statuses(session, row, RelayNames.of(context.settings))
     zone = zonefile.zone_text([each.record for each in shown])
     if as_zone:
         click.echo(zone, nl=False)
     else:
-        emit(data, as_json, lambda: "\n".join(_page(data)))
-
-
-def _page(data: dict[str, Any]) -> Iterator[str]:
-    yield _headline(data)
-    for record in data["records"]:
-        need = "required" if record["required"] else "advised"
-        status = record["status"].replace("_", " ")
-        yield f"\n{record['purpose'].replace('_', ' ')} ({need}): {status}"
-        yield f"  {record['name']}  {record['type']}  {record['ttl']}"
-        yield f"    {record['quoted']}"
-        for text in record["found"]:
-            yield f"  found {text}"
-        if record["advice"]:
-            yield f"  {record['advice']}"
-
-
-def _headline(data: dict[str, Any]) -> str:
-    by = " (assumed)" if data["verified_by"] == "assumed" else ""
-    said = f"{data['domain']}: {data['status']}{by}"
-    return f"{said}\n{data['obstacle']}" if data["obstacle"] else said
+        emit(data, as_json, lambda: "\n".join(domain_pages.page(data)))
 
 
 @domain.command("check")
@@ -183,24 +122,10 @@ def _look(context: Context, name: str, account_name: str | None, as_json: bool) 
         life.look_at(context.database, own, Resolvers(own.dns), row.id, utcnow())
     with context.session() as session:
         row = ownership.get(session, the_account(session, account_name), name)
-        data = with_records(session, row, own)
-    emit(data, as_json, lambda: "\n".join(_result(data)))
+        data = domain_pages.with_records(session, row, own)
+    emit(data, as_json, lambda: "\n".join(domain_pages.result(data)))
     if life.state(row) in ("pending", "suspended"):
         raise click.exceptions.Exit(1)
-
-
-def _result(data: dict[str, Any]) -> Iterator[str]:
-    rows = [
-        (r["purpose"].replace("_", " "), "required" if r["required"] else "advised", r["type"],
-         r["name"], r["status"].replace("_", " "))
-        for r in data["records"]
-    ]  # fmt: skip
-    yield table(("record", "", "type", "name", "status"), rows)
-    yield ""
-    for record in data["records"]:
-        if record["advice"]:
-            yield f"{record['name']}: {record['advice']}"
-    yield _headline(data)
 
 
 def _assume(context: Context, name: str, account_name: str | None, as_json: bool) -> None:
@@ -211,7 +136,7 @@ def _assume(context: Context, name: str, account_name: str | None, as_json: bool
         audit.record(
             session, account.id, context.actor, "domain.verify", domain=row.name, by="assumed"
         )
-        data = describe(row)
+        data = domain_pages.describe(row)
     emit(data, as_json, lambda: f"{data['domain']} is verified (assumed)")
 
 
@@ -255,9 +180,35 @@ def subdomains(
         audit.record(
             session, account.id, context.actor, "domain.subdomains", domain=row.name, allow=allow
         )
-        data = describe(row)
+        data = domain_pages.describe(row)
     now = "may send" if allow else "may not send"
     emit(data, as_json, lambda: f"names below {data['domain']} {now}")
+
+
+@domain.command("hosts")
+@click.argument("name")
+@click.option("--return-path", metavar="HOST", help="Where bounces come back to, such as bounce.")
+@click.option("--tracking", metavar="HOST", help="For links; `none` for none.")
+@account_option
+@json_option
+@click.pass_obj
+def hosts_(
+    context: Context, /, name: str, account_name: str | None, as_json: bool, **chosen: str | None
+) -> None:
+    """Choose the hosts below NAME for bounces and tracking; publish their records then."""
+    with context.transaction() as session:
+        account = the_account(session, account_name)
+        row = ownership.get(session, account, name)
+        return_path = chosen["return_path"] or row.return_path_host
+        tracking = chosen["tracking"] or row.tracking_host
+        wanted = {"return_path": return_path, "tracking": None if tracking == "none" else tracking}
+        row = hosts.name_hosts(
+            session, account, name,
+            return_path=return_path, tracking=wanted["tracking"], now=utcnow(),
+        )  # fmt: skip
+        audit.record(session, account.id, context.actor, "domain.hosts", domain=row.name, **wanted)
+        data = domain_pages.with_records(session, row, context.settings)
+    emit(data, as_json, lambda: "\n".join(domain_pages.result(data)))
 
 
 @domain.command("list")
@@ -269,7 +220,8 @@ def list_(context: Context, account_name: str | None, as_json: bool) -> None:
     columns = ("domain", "status", "verified_at", "checked_at", "subdomains")
     with context.session() as session:
         rows = [
-            describe(row) for row in ownership.all_of(session, the_account(session, account_name))
+            domain_pages.describe(row)
+            for row in ownership.all_of(session, the_account(session, account_name))
         ]
     emit(rows, as_json, lambda: table(columns, [[r[c] for c in columns] for r in rows]))
 

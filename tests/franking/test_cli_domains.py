@@ -136,3 +136,17 @@ def test_an_account_is_closed_for_good(ready: Cli) -> None:
     assert ready.ok("domain", "list") == []
     [credential] = ready.ok("credential", "list")
     assert (credential["username"], credential["status"]) == (made["username"], "revoked")
+
+
+def test_hosts(ready: Cli, server: FakeDns) -> None:
+    ready.ok("domain", "add", "shop.test")
+    named = ready.ok("domain", "hosts", "shop.test", "--return-path", "mail")
+    assert [r["name"] for r in named["records"] if r["purpose"] == "return_path"] == [
+        "mail.shop.test"
+    ]
+    assert "is no host" in ready.refused("domain", "hosts", "shop.test", "--tracking", "a b")
+    ready.ok("domain", "hosts", "shop.test", "--tracking", "click")
+    assert "choose another" in ready.refused(
+        "domain", "hosts", "shop.test", "--return-path", "click"
+    )
+    ready.ok("domain", "hosts", "shop.test", "--tracking", "none", "--return-path", "click")

@@ -203,3 +203,25 @@ def test_rows_of_checks_that_are_over_are_not_shown(
             )
         )  # fmt: skip
     assert "never mind" not in mine.get("/domains/example.com").text
+
+
+def test_hosts_are_named_where_the_relay_has_any(
+    mine: FlaskClient, app: Flask, settings: Settings, database: Database
+) -> None:
+    assert 'id="hosts"' not in mine.get("/domains/example.com").text
+    bounces = settings.bounces.model_copy(update={"domain": "b.relay.example"})
+    app.extensions["franking.settings"] = settings.model_copy(update={"bounces": bounces})
+    assert 'value="bounce"' in mine.get("/domains/example.com").text
+    refused = mine.post("/domains/example.com/hosts", data={"return_path": "a b"})
+    assert refused.status_code == 400 and "is no host" in refused.text
+    page = mine.post(
+        "/domains/example.com/hosts",
+        data={"return_path": "mail", "tracking": "never-asked"},
+        follow_redirects=True,
+    ).text
+    assert "mail.example.com" in page and "b.relay.example" in page
+    with database.session() as session:
+        domain = session.scalars(select(Domain).where(Domain.name == "example.com")).first()
+        assert domain is not None
+        assert (domain.return_path_host, domain.tracking_host) == ("mail", None)
+    assert audited(database) == ["domain.hosts"]

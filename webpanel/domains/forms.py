@@ -10,6 +10,7 @@ from franking.domains.dmarc.stages import FEWEST_DAYS, MOST_DAYS
 from franking.domains.models import Domain
 from franking.domains.names import LONGEST, to_unicode
 from franking.domains.ownership import Method
+from franking.domains.records import RelayNames
 from webpanel.domains import words
 from webpanel.forms import Form, Whole, readable
 
@@ -61,6 +62,28 @@ class RemoveForm(Form):
 
 class SubdomainsForm(Form):
     allow = BooleanField("Mail from every name below it")
+
+
+class HostsForm(Form):
+    """What may be asked depends on what the relay offers."""
+
+    return_path = StringField(
+        "Bounces come back to",
+        description="A host below the domain, such as bounce.",
+        validators=[Length(max=LONGEST)],
+    )
+    tracking = StringField(
+        "Links go through",
+        description="A host below the domain, such as click; empty for none.",
+        validators=[Length(max=LONGEST)],
+    )
+
+    def offering(self, relay: RelayNames) -> HostsForm:
+        if not relay.bounces:
+            del self.return_path
+        if not relay.tracking:
+            del self.tracking
+        return self
 
 
 class DaysForm(Form):

@@ -24,7 +24,7 @@ from franking.domains.zonefile import zone_text
 from webpanel.database import own_account, reading, writing
 from webpanel.domains import words
 from webpanel.domains.about import bp, note, own, own_to_change, relay, settings
-from webpanel.domains.forms import RemoveForm, SubdomainsForm
+from webpanel.domains.forms import HostsForm, RemoveForm, SubdomainsForm
 
 MERGES = ("spf_two", "spf_without_us")
 Suggest = Callable[[Shown], str | None]
@@ -76,7 +76,9 @@ def remove(name: str) -> ResponseReturnValue:
     return redirect(url_for("domains.index"))
 
 
-def detail(domain: Domain, removal: RemoveForm | None = None) -> str:
+def detail(
+    domain: Domain, removal: RemoveForm | None = None, *, hosts: HostsForm | None = None
+) -> str:
     rows = statuses(reading, domain, relay())
     required = [row for row in rows if row.record.required]
     advised = [row for row in rows if not row.record.required]
@@ -102,9 +104,17 @@ def detail(domain: Domain, removal: RemoveForm | None = None) -> str:
         said=_said(state, rows),
         restricted=_restricted_to(domain),
         removal=removal or RemoveForm(formdata=None),
+        hosts=hosts or _hosts(domain),
         suggest=own_dmarc(domain),
         **words.TABLES,
     )
+
+
+def _hosts(domain: Domain) -> HostsForm:
+    form = HostsForm(
+        formdata=None, return_path=domain.return_path_host, tracking=domain.tracking_host
+    )
+    return form.offering(relay())
 
 
 def registrable(name: str) -> str:
