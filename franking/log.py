@@ -153,7 +153,8 @@ def endpoint_gone(endpoint_id: int, status: int | None) -> None:
 def deliverability_worse(name: str, subject: str, status: str, detail: str) -> None:
     """Something about this node's name, addresses or listeners is not as it was.  Once a change;
     `franking doctor` says what helps."""
-    _log.error("deliverability_worse", name=name, subject=subject, status=status, detail=detail)
+    tell = _log.error if status == "fail" else _log.warning
+    tell("deliverability_worse", name=name, subject=subject, status=status, detail=detail)
 
 
 def deliverability_better(name: str, subject: str, detail: str) -> None:

@@ -49,12 +49,13 @@ class Zones:
         From there a referral leads to those servers, and to what their trouble is.  Raises
         Unanswered.
         """
+        trouble = None
         for up in names.upwards(name):
             try:
                 return self.zone_of(up, inquiry, tries=1)
             except Unanswered as error:
-                trouble = error
-        raise trouble
+                trouble = trouble or error
+        raise trouble or Unanswered(f"{name!r} is no name")
 
     def referred(self, zone: str, message: Message) -> None:
         """A server of the zone above has just said who serves this one."""
@@ -112,7 +113,7 @@ class Zones:
             found = reading.apex(message, up)
             if found is not None:
                 return found
-        raise Unanswered(f"no zone is known above {name}")
+        raise Unanswered(f"the resolvers know no zone for {name}")
 
     def _zone_of_alias(self, name: str, inquiry: Inquiry) -> str:
         """A CNAME hides the SOA record, also that of a zone which has both, against the rules."""
