@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,6 +23,7 @@ from franking.deliverability import results
 from franking.deliverability.relay import examine as examine_deliverability
 from franking.dns.answers import Lookup
 from franking.dns.lookups import Resolvers
+from franking.domains import lost
 from franking.mail.models import LogPosition
 from franking.money import verification
 from franking.money.models import Reservation
@@ -29,6 +31,7 @@ from franking.nodes.models import Node
 from franking.settings import Settings, SettingsError
 
 OK, WARN, FAIL = "ok", "warn", "fail"
+MOST_INBOUND = 1000  # mails that may wait to be read
 AUTH_HELLO = b"VERSION\t1\t0\nCPID\t1\n"
 
 
@@ -57,6 +60,8 @@ def examine(settings: Settings) -> list[Finding]:
         ("maillog worker", lambda: follower(database, settings)),
         ("housekeeping", lambda: housekeeping(database, settings)),
     ]
+    if settings.dmarc.reports:
+        checks.append(("inbound mail", lambda: inbound_mail(settings)))
     return [_guarded(name, check) for name, check in checks]
 
 
@@ -65,19 +70,20 @@ def deliverability(
 ) -> results.Report:
     """What the worker has found of this node; asked now if `again`, or if that is older than two
     hours.  What other nodes have seen of it is theirs to ask."""
-    now, known, peers = utcnow(), None, []
+    now, known, peers, zone = utcnow(), None, [], lost.Known()
     database = Database(settings.database_url)
     try:
         with database.session() as session:
             known = results.of_node(session, settings.node)
             peers = results.peers(session, settings.node, now)
+            zone = lost.known(session, settings.dkim.zone, now)
     except SQLAlchemyError:
         pass  # the group "database" says so
     finally:
         database.close()
     if known is not None and not again and known.checked_at > now - results.FRESH:
         return known
-    found = examine_deliverability(settings, lookup or Resolvers(settings.dns), now, peers)
+    found = examine_deliverability(settings, lookup or Resolvers(settings.dns), now, peers, zone)
     return results.asked_now(settings.node, found, now, known)
 
 
@@ -216,3 +222,38 @@ def housekeeping(database: Database, settings: Settings) -> Finding:
     if node.state == "draining":
         return Finding("housekeeping", WARN, "this node is draining", "franking node resume")
     return Finding("housekeeping", OK, f"{node.queued} messages in the queue")
+
+
+def inbound_mail(settings: Settings) -> Finding:
+    """Can Postfix deliver reports, and does somebody read them?  What it cannot deliver it returns
+    after days, to senders that may be forged."""
+    name, place = "inbound mail", settings.dmarc.maildir
+    fix = f"create {place} with mode 0700 for the user whose number is site_inbound_uid"
+    if not place.is_dir():
+        return Finding(name, FAIL, f"there is no directory {place}", fix)
+    owner = _delivers_as(settings)
+    for part in filter(Path.is_dir, (place, place / "new", place / "tmp")):
+        state = part.stat()
+        if owner is not None and state.st_uid != owner:
+            detail = f"{part} belongs to user {state.st_uid}, and Postfix writes as {owner}"
+            return Finding(name, FAIL, detail, f"chown -R {owner} {place}")
+        if state.st_mode & 0o300 != 0o300:
+            return Finding(name, FAIL, f"its owner may not write to {part}", f"chmod 0700 {part}")
+    new = place / "new"
+    waiting = sum(1 for _ in new.iterdir()) if new.is_dir() else 0
+    detail = f"{waiting:,} waiting to be read"
+    if waiting > MOST_INBOUND:
+        return Finding(name, WARN, detail, "is franking-worker inbound running?")
+    return Finding(name, OK, detail)
+
+
+def _delivers_as(settings: Settings) -> int | None:
+    """The number of the user that virtual(8) writes as; None if Postfix does not say."""
+    directory = str(settings.maillog.config_directory)
+    command = ["postconf", "-c", directory, "-x", "-h", "virtual_uid_maps"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except OSError:
+        return None
+    said = done.stdout.strip().removeprefix("static:")
+    return int(said) if said.isascii() and said.isdecimal() else None

@@ -139,10 +139,28 @@ def keys_moved(domain: str, done: list[str]) -> None:
     _log.info("keys_moved", domain=domain, done=done)
 
 
+def key_lost(name: str) -> None:
+    """The relay's own zone does not have a key that signs, although its server was told: nobody can
+    verify that domain's mail.  It is told again.  Once, until the key is there."""
+    _log.error("key_lost", name=name)
+
+
 def zone_not_told(name: str, error: str, count: int) -> None:
     """The server of the relay's own zone did not take so many records, this one among them; it is
     told again."""
     _log.error("zone_not_told", name=name, error=error[:200], count=count)
+
+
+def zone_behind(name: str, count: int) -> None:
+    """Keys have waited for a day to get into the relay's own zone, so many of those that were just
+    looked at, this record's among them: they cannot sign.  Once, until none waits any more."""
+    _log.error("zone_behind", name=name, count=count)
+
+
+def clock_jumped(seconds: float) -> None:
+    """The time of day has moved so far from what it was by the machine's own counter; records of
+    old keys stay for a day more.  Once a jump."""
+    _log.error("clock_jumped", seconds=round(seconds))
 
 
 def endpoint_gone(endpoint_id: int, status: int | None) -> None:

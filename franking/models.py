@@ -11,7 +11,7 @@ from franking.accounts.models import (
 )
 from franking.deliverability.models import NodeCheck
 from franking.domains.dmarc.models import DmarcReport, DmarcRow, DmarcSource
-from franking.domains.models import DkimKey, DnsCheck, Domain, ZoneEntry
+from franking.domains.models import DkimKey, DnsCheck, Domain, UsedSelector, ZoneEntry
 from franking.mail.models import (
     Event,
     HeldMessage,
@@ -71,6 +71,7 @@ __all__ = [
     "SavedCard",
     "Suppression",
     "UsageDay",
+    "UsedSelector",
     "User",
     "ZoneEntry",
 ]

@@ -16,6 +16,7 @@ from franking.db import Database
 from franking.mail.models import Message, Recipient
 from franking.models import Base
 from franking.money import ledger, pricing
+from tests.upgrades import upgraded_with_domains
 
 
 @pytest.fixture
@@ -80,3 +81,7 @@ def test_an_upgrade_keeps_every_row(tmp_path: Path) -> None:
         assert session.scalar(text("pragma foreign_keys")) == 1
     with database.transaction() as session:
         session.execute(text("update message set status = 'held'"))
+
+
+def test_domains_that_were_there_before(tmp_path: Path) -> None:
+    upgraded_with_domains(Database(f"sqlite:///{tmp_path}/domains.db"))

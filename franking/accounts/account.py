@@ -7,12 +7,12 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from franking.accounts.models import Account, Credential, User
+from franking.accounts.models import Account, User
 from franking.db import utcnow
-from franking.domains import ownership
+from franking.domains import locks, ownership, removal
 from franking.money import ledger
 from franking.money.deposits.models import Deposit
 from franking.money.models import LedgerEntry, Plan, Reservation
@@ -71,15 +71,17 @@ def close(session: Session, account: Account, now: datetime) -> None:
     prove them at once; its endpoints are told nothing more.  Its books, messages and what was
     said about them stay.
     """
+    domains = ownership.all_to_change(session, account)  # these first: the lock order
+    removal.lock_zone(session, domains)
     account.status, account.suspended_reason = "closed", "the account is closed"
-    credentials = update(Credential).where(Credential.account_id == account.id)
-    session.execute(credentials.where(Credential.revoked_at.is_(None)).values(revoked_at=now))
-    session.execute(credentials.values(sealed_secret=None))
+    for credential in locks.credentials_of(session, account.id):
+        credential.revoked_at = credential.revoked_at or now
+        credential.sealed_secret = None
     for user in session.scalars(select(User).where(User.account_id == account.id)):
         user.active = False
         user.fs_uniquifier = secrets.token_hex(32)  # ends the sessions that there are
-    for domain in ownership.all_of(session, account):
-        ownership.remove(session, account, domain.name, now)
+    for domain in domains:
+        removal.remove(session, domain, now)
     for endpoint in endpoints.all_of(session, account):
         endpoints.disable(session, account, endpoint.id, "the account is closed", now)
     session.flush()

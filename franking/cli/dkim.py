@@ -14,7 +14,7 @@ from franking.accounts import audit
 from franking.accounts.models import Account
 from franking.cli.context import Context, account_option, emit, json_option, table, the_account
 from franking.db import utcnow
-from franking.domains import ownership, publication
+from franking.domains import keys, ownership, publication
 from franking.domains.models import METHODS, Domain
 from franking.domains.rotation import steps
 from franking.domains.rotation.status import KeyStatus, status
@@ -47,7 +47,8 @@ def describe(domain: Domain, key: KeyStatus) -> dict[str, Any]:
 
 
 def _described(session: Session, context: Context, domain: Domain) -> list[dict[str, Any]]:
-    found = status(session, domain, utcnow(), context.settings.dkim)
+    own = context.settings
+    found = status(session, domain, utcnow(), own.dkim, own.dns.ttl)
     return [describe(domain, key) for key in found]
 
 
@@ -100,12 +101,13 @@ def rotate(
     context: Context, name: str, selector: str | None, account_name: str | None, as_json: bool
 ) -> None:
     """Make a new key for DOMAIN now; it signs as soon as everybody sees its record."""
+    master_key, pairs = _master_key(context), keys.prepared(context.settings.dkim)
     with context.transaction() as session:
         account = the_account(session, account_name)
         domain = ownership.get(session, account, name)
         steps.begin(
-            session, domain, utcnow(), own=context.settings.dkim, master_key=_master_key(context),
-            prefix=context.settings.brand.prefix, selector=selector,
+            session, domain, utcnow(), own=context.settings.dkim, master_key=master_key,
+            prefix=context.settings.brand.prefix, selector=selector, pairs=pairs,
         )  # fmt: skip
         data = _recorded(session, context, account, domain, "dkim.rotate")
     emit(data, as_json, lambda: _what_next(data))
@@ -121,12 +123,13 @@ def method_(
     context: Context, name: str, method: str, account_name: str | None, as_json: bool
 ) -> None:
     """Publish the keys of DOMAIN as TXT records of its own, or by CNAMEs into the relay's zone."""
+    master_key, pairs = _master_key(context), keys.prepared(context.settings.dkim)
     with context.transaction() as session:
         account = the_account(session, account_name)
         domain = ownership.get(session, account, name)
         steps.switch_method(
             session, domain, cast(steps.Method, method), utcnow(), own=context.settings.dkim,
-            master_key=_master_key(context), prefix=context.settings.brand.prefix,
+            master_key=master_key, prefix=context.settings.brand.prefix, pairs=pairs,
         )  # fmt: skip
         data = _recorded(session, context, account, domain, "dkim.method", method=method)
     emit(data, as_json, lambda: _what_next(data))

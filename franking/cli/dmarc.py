@@ -53,7 +53,7 @@ def _described(domain: Domain, step: Step | None) -> dict[str, Any]:
         "domain": domain.name,
         "policy": domain.dmarc_stage if domain.dmarc_since else None,
         "since": domain.dmarc_since,
-        "days_of_each_stage": domain.dmarc_days,
+        "days_of_each_stage": stages.days_of(domain),
         "next": None,
     }
     if step is not None:
@@ -62,6 +62,7 @@ def _described(domain: Domain, step: Step | None) -> dict[str, Any]:
             "offered": step.offered,
             "record": step.record,
             "obstacles": list(step.obstacles),
+            "unjudged": [row.source for row in step.unjudged],
             "messages": step.volume.messages,
             "aligned": step.volume.aligned,
             "share": round(step.volume.share, 2),
@@ -84,7 +85,11 @@ def _page(data: dict[str, Any]) -> list[str]:
         )
     if data["offered"]:
         return [*lines, f"p={data['next']} can come now:", f'  "{data["record"]}"', stages.BACK]
-    return [*lines, f"p={data['next']} is too early:", *(f"  {why}" for why in data["obstacles"])]
+    lines += [f"p={data['next']} is too early:", *(f"  {why}" for why in data["obstacles"])]
+    if data["unjudged"]:
+        command = f"franking dmarc verdict {data['domain']} '{data['unjudged'][0]}' mine|foreign"
+        lines.append(f"To say whose mail it is:  {command}")
+    return lines
 
 
 @dmarc.command("sources")
@@ -151,7 +156,7 @@ def set_verdict(
 def set_days(
     context: Context, name: str, days: int, account_name: str | None, as_json: bool
 ) -> None:
-    """Set how many days each stage of DOMAIN lasts at least: 7 to 90."""
+    """Set how many days each stage of DOMAIN lasts at least: 15 to 45."""
     with context.transaction() as session:
         account = the_account(session, account_name)
         domain = ownership.get(session, account, name)

@@ -16,7 +16,7 @@ from franking.cli.context import (
 )
 from franking.db import utcnow
 from franking.dns.lookups import Resolvers
-from franking.domains import hosts, life, ownership, zonefile
+from franking.domains import hosts, keys, life, ownership, zonefile
 from franking.domains.ownership import Method
 from franking.domains.records import RelayNames
 from franking.settings import SettingsError
@@ -47,11 +47,13 @@ def add(
         master_key = own.master_key_bytes()
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
+    pairs = keys.prepared(own.dkim)
     with context.transaction() as session:
         account = the_account(session, account_name)
         row = ownership.add(
             session, account, name, master_key=master_key, dkim=own.dkim,
             method=method or ("cname" if own.dkim.zone else "txt"), prefix=own.brand.prefix,
+            pairs=pairs,
         )  # fmt: skip
         audit.record(session, account.id, context.actor, "domain.add", domain=row.name)
         data = domain_pages.with_records(session, row, own)
@@ -114,12 +116,16 @@ def verify(
         _look(context, name, account_name, as_json)
 
 
+def _lost(name: str) -> None:
+    click.echo(f"{name}: the relay's own zone has lost this key; it is told again", err=True)
+
+
 def _look(context: Context, name: str, account_name: str | None, as_json: bool) -> None:
     own = context.settings
     with context.session() as session:
         row = ownership.get(session, the_account(session, account_name), name)
     with context.explained():
-        life.look_at(context.database, own, Resolvers(own.dns), row.id, utcnow())
+        life.look_at(context.database, own, Resolvers(own.dns), row.id, utcnow(), alarm=_lost)
     with context.session() as session:
         row = ownership.get(session, the_account(session, account_name), name)
         data = domain_pages.with_records(session, row, own)

@@ -1,7 +1,8 @@
 """Everything that is asked about this node: its name, its addresses, its listeners.
 
 `examine` asks the world and changes nothing.  Without `deliverability.addresses` it says so in one
-warning and looks only at what can be seen from inside, the certificates and the DKIM zone.
+warning and looks only at what can be seen from inside: the certificates, the DKIM zone, and those
+resolvers that are configured.
 """
 
 from __future__ import annotations
@@ -11,20 +12,31 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
 
-from franking.deliverability import addresses, blocklists, elsewhere, listeners, relaynames
+from franking.deliverability import (
+    addresses,
+    blocklists,
+    elsewhere,
+    listeners,
+    relaynames,
+    resolvers,
+)
 from franking.deliverability.findings import Check, Finding, run, warn
 from franking.deliverability.listeners import Peer
 from franking.dns.answers import Lookup
+from franking.domains import lost
 from franking.settings import Settings
 
 PATIENCE = 10  # seconds for postconf
+NOTHING = lost.Known()
 
 
 def examine(
-    settings: Settings, lookup: Lookup, now: datetime, peers: Sequence[Peer] = ()
-) -> list[Finding]:
-    """`peers`: the other nodes (`results.peers`), which may be the MX, too."""
-    return run(_checks(settings, lookup, now, peers))
+    settings: Settings, lookup: Lookup, now: datetime, peers: Sequence[Peer] = (),
+    zone: lost.Known = NOTHING,
+) -> list[Finding]:  # fmt: skip
+    """`peers`: the other nodes (`results.peers`), which may be the MX, too; `zone`: what the
+    relay's own zone must have."""
+    return run(_checks(settings, lookup, now, peers, zone))
 
 
 def look_at_others(settings: Settings, peers: Sequence[Peer]) -> list[Finding]:
@@ -33,16 +45,21 @@ def look_at_others(settings: Settings, peers: Sequence[Peer]) -> list[Finding]:
 
 
 def _checks(
-    settings: Settings, lookup: Lookup, now: datetime, peers: Sequence[Peer]
+    settings: Settings, lookup: Lookup, now: datetime, peers: Sequence[Peer], known: lost.Known
 ) -> Iterator[Check]:
     own = settings.deliverability
+    if own.addresses or settings.dns.resolvers:
+        yield Check("resolver", "", partial(resolvers.each, settings, lookup))
     if own.addresses:
         yield from _names_and_addresses(settings, lookup, peers)
     else:
         yield Check("addresses", "", _not_configured)
     if settings.dkim.zone:
         zone = settings.dkim.zone.lower().removesuffix(".")
-        yield Check("dkim zone", zone, partial(relaynames.dkim_zone, lookup, zone))
+        yield Check("dkim zone", zone, partial(relaynames.dkim_zone, lookup, zone, known.keys))
+    if known.outside:
+        told = partial(relaynames.former_zone, settings.dkim.zone, known.outside, known.first)
+        yield Check("dkim zone", "former zone", told)
     yield from listeners.own(settings, now)
     yield from elsewhere.egress(lookup, own)
 

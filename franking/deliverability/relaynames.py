@@ -71,8 +71,9 @@ def _mechanism(address: Address) -> str:
     return f"ip{address.version}:{address}"
 
 
-def dkim_zone(lookup: Lookup, zone: str) -> Finding:
-    """Customers' CNAMEs lead there; when it does not answer, no signature verifies."""
+def dkim_zone(lookup: Lookup, zone: str, keys: Sequence[tuple[str, str]] = ()) -> Finding:
+    """Customers' CNAMEs lead there; when it does not answer, no signature verifies.  `keys`: names
+    and texts of some that it must have; a server that was restored may have forgotten them."""
     answer = lookup.authoritative(zone, "SOA")
     if answer.status == "trouble":
         fix = f"delegate {zone} to its name servers, and see that they answer"
@@ -80,4 +81,21 @@ def dkim_zone(lookup: Lookup, zone: str) -> Finding:
     if zone not in answer.values:
         fix = f"make {zone} a zone of its own, and delegate it to its name servers"
         return fail("dkim zone", zone, "is no zone: it has no SOA record", fix)
-    return ok("dkim zone", zone, "its name servers answer")
+    answers = [(lookup.authoritative(name, "TXT"), text) for name, text in keys]
+    lost = [a.name for a, text in answers if a.status != "trouble" and a.values != (text,)]
+    if lost:
+        detail = f"{len(lost)} of {len(keys)} keys that it was told of are not there: {lost[0]}"
+        fix = "run: franking dkim publish --all (without dkim.update_server: load it again)"
+        return fail("dkim zone", zone, detail, fix)
+    silent = next((a for a, _ in answers if a.status == "trouble"), None)
+    if silent is not None:
+        return no_answer("dkim zone", zone, silent)
+    there = f", {len(keys)} keys were asked for and are there" if keys else ""
+    return ok("dkim zone", zone, f"its name servers answer{there}")
+
+
+def former_zone(zone: str, count: int, first: str) -> Finding:
+    """Who changes `dkim.zone` has customers whose CNAMEs lead to the old one."""
+    detail = f"{count} records are not in {zone or 'any zone: dkim.zone is empty'}, such as {first}"
+    fix = "keep the old zone as it is until all customers have changed their CNAMEs, or set it back"
+    return warn("dkim zone", "former zone", detail, fix)

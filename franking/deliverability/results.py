@@ -26,8 +26,8 @@ FORGOTTEN = timedelta(days=1)  # a node that has told nothing for so long is not
 DELETED = timedelta(days=30)
 BADNESS = {"ok": 0, "warn": 1, "fail": 2}
 ORDER = (
-    "addresses", "helo", "ptr", "dnsbl", "mx", "spf", "dkim zone", certificates.NAME, REACHABLE,
-    "outside view", "egress",
+    "addresses", "resolver", "helo", "ptr", "dnsbl", "mx", "spf", "dkim zone", certificates.NAME,
+    REACHABLE, "outside view", "egress",
 )  # fmt: skip
 
 

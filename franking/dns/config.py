@@ -16,7 +16,7 @@ class Dns(BaseModel):
     authoritative_port: int = Field(53, ge=1, le=65535, description="of all zones' own servers")
     timeout: float = Field(3.0, gt=0, description="seconds for one question")
     concurrency: int = Field(64, ge=1, le=512, description="domains that are checked at once")
-    ttl: int = Field(3600, ge=60, description="seconds that customers' records should have")
+    ttl: int = Field(3600, ge=1, description="seconds that customers' records should have")
     spf: str = Field(
         "",
         description="what customers' SPF must allow: include:spf.example.net, or ip4:192.0.2.1 …",

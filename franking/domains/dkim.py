@@ -8,6 +8,8 @@ ones are not safe (RFC 8301 §3.2).  Signatures are made in `franking.domains.si
 from __future__ import annotations
 
 import base64
+from collections import defaultdict
+from collections.abc import Iterable
 from datetime import datetime
 
 from cryptography.hazmat.primitives import serialization
@@ -25,9 +27,10 @@ ED25519 = "ed25519-sha256"
 ALGORITHMS = (RSA, ED25519)
 
 PrivateKey = RSAPrivateKey | Ed25519PrivateKey
+Pair = tuple[bytes, str]  # as of `generate`
 
 
-def generate(algorithm: str = RSA) -> tuple[bytes, str]:
+def generate(algorithm: str = RSA) -> Pair:
     """A new key: (private key as PKCS #8 DER, value of the record's `p=`)."""
     if algorithm not in ALGORITHMS:
         raise Invalid(f"{algorithm!r} is no DKIM algorithm; choose {' or '.join(ALGORITHMS)}")
@@ -42,6 +45,30 @@ def generate(algorithm: str = RSA) -> tuple[bytes, str]:
         serialization.NoEncryption(),
     )
     return private, public_value(key)
+
+
+class Pairs:
+    """Key pairs that were made before a transaction began: an RSA key takes 50 to 100 ms, and on
+    SQLite nobody else writes meanwhile.  What nobody has foreseen is made when it is asked for."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, list[Pair]] = defaultdict(list)
+
+    @classmethod
+    def of(cls, algorithms: Iterable[str]) -> Pairs:
+        """One of each, made now."""
+        pairs = cls()
+        for algorithm in algorithms:
+            pairs.put(algorithm, generate(algorithm))
+        return pairs
+
+    def put(self, algorithm: str, pair: Pair) -> None:
+        self._made[algorithm].append(pair)
+
+    def take(self, algorithm: str) -> Pair:
+        """One that nobody else gets."""
+        made = self._made[algorithm]
+        return made.pop() if made else generate(algorithm)
 
 
 def public_value(key: PrivateKey) -> str:
@@ -79,13 +106,14 @@ def create(
     method: str = "txt",
     activate_at: datetime | None = None,
     now: datetime | None = None,
+    pairs: Pairs | None = None,
 ) -> DkimKey:
     """Give a domain (flushed, so that it has its id) a new key.
 
     `activate_at`: the turn of a pending key.
     """
     moment = now or utcnow()
-    private, public = generate(algorithm)
+    private, public = (pairs or Pairs()).take(algorithm)
     key = DkimKey(
         domain_id=domain.id,
         selector=selector,

@@ -32,7 +32,7 @@ def name_hosts(
 
     Raises Invalid, NotFound.
     """
-    domain = ownership.get(session, account, name)
+    domain = ownership.get(session, account, name, for_update=True)
     bounces = _label("return_path", return_path, domain)
     clicks = _label("tracking", tracking, domain) if tracking else None
     if bounces == clicks:

@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from franking.domains import dkim, relayzone
+from franking.domains import dkim, relayzone, used
 from franking.domains.config import Dkim
 from franking.domains.models import DkimKey, Domain
 from franking.domains.rotation import selectors
@@ -24,8 +24,20 @@ def keys_of(session: Session, domain: Domain) -> Sequence[DkimKey]:
     return session.scalars(query.order_by(DkimKey.id)).all()
 
 
+def prepared(own: Dkim) -> dkim.Pairs:
+    """Key pairs for one domain's next keys: make them before the transaction begins."""
+    return dkim.Pairs.of(selectors.algorithms(own))
+
+
 def first_keys(
-    session: Session, domain: Domain, master_key: bytes, *, own: Dkim, prefix: str, now: datetime
+    session: Session,
+    domain: Domain,
+    master_key: bytes,
+    *,
+    own: Dkim,
+    prefix: str,
+    now: datetime,
+    pairs: dkim.Pairs | None = None,
 ) -> Sequence[DkimKey]:
     """Keys of a domain that is not verified, in place of those it has; its method is set.
 
@@ -39,7 +51,7 @@ def first_keys(
     for algorithm in selectors.algorithms(own):
         make(
             session, domain, master_key, own=own, prefix=prefix, algorithm=algorithm,
-            state="active", activate_at=now, now=now,
+            state="active", activate_at=now, now=now, pairs=pairs,
         )  # fmt: skip
     made = keys_of(session, domain)
     relayzone.refresh(session, domain, made, own.zone)
@@ -60,23 +72,40 @@ def make(
     activate_at: datetime,
     now: datetime,
     selector: str | None = None,
+    pairs: dkim.Pairs | None = None,
 ) -> DkimKey:
     """A key published by the domain's method; `selector` is of TXT records only.
 
-    Raises Taken when both slots hold keys that may not be replaced yet, or the selector exists.
+    Raises Taken when both slots hold keys that may not be replaced yet, or the selector was ever
+    used for this domain.
     """
-    present = keys_of(session, domain)
-    taken = {key.selector for key in present}
     if domain.dkim_method == "cname":
-        chosen = _free_slot(selectors.slots_of(algorithm, prefix), present)
+        chosen = _free_slot(selectors.slots_of(algorithm, prefix), keys_of(session, domain))
+    elif selector is None:
+        chosen = _dated(session, domain, own, activate_at, algorithm)
+    elif used.claim(session, domain, selector):
+        chosen = selector
     else:
-        chosen = selector or selectors.dated(own, activate_at, algorithm, taken)
-    if chosen in taken:
-        raise Taken(f"{domain.name} has a key {chosen} already")
+        raise Taken(
+            f"{domain.name} has had a key {selector} already: receivers may remember its record"
+        )
     return dkim.create(
         session, domain, master_key, selector=chosen, algorithm=algorithm, state=state,
-        method=domain.dkim_method, activate_at=activate_at, now=now,
+        method=domain.dkim_method, activate_at=activate_at, now=now, pairs=pairs,
     )  # fmt: skip
+
+
+def _dated(session: Session, domain: Domain, own: Dkim, turn: datetime, algorithm: str) -> str:
+    while True:
+        chosen = selectors.dated(own, turn, algorithm, used.of(session, domain))
+        if used.claim(session, domain, chosen):  # else another account was a moment faster
+            return chosen
+
+
+def free_slot(domain: Domain, prefix: str, algorithm: str, present: Sequence[DkimKey]) -> bool:
+    """Whether `make` has a place for one more key."""
+    slots = selectors.slots_of(algorithm, prefix)
+    return domain.dkim_method != "cname" or not {key.selector for key in present}.issuperset(slots)
 
 
 def _free_slot(slots: Sequence[str], present: Sequence[DkimKey]) -> str:
@@ -94,8 +123,8 @@ def _free_slot(slots: Sequence[str], present: Sequence[DkimKey]) -> str:
 
 
 def delete(session: Session, domain: Domain, key: DkimKey, zone: str) -> None:
-    """With its private half and its record in the relay's zone; flushed, so that its selector is
-    free at once."""
+    """With its private half and its record in the relay's zone; flushed, so that its slot is free
+    at once."""
     entry = relayzone.entry_of(session, domain, key, zone)
     if entry is not None:
         relayzone.withdraw(session, entry.name)

@@ -15,7 +15,7 @@ No transaction is open while the DNS is asked: `examine` reads and asks, `record
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -23,10 +23,11 @@ from typing import Literal
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from franking import log
 from franking.accounts import audit
 from franking.db import Database
 from franking.dns.answers import Lookup
-from franking.domains import found, ownership
+from franking.domains import found, locks, lost, ownership
 from franking.domains.checks import Finding, check
 from franking.domains.dmarc import authorisation, stages
 from franking.domains.found import Others, Shown, statuses
@@ -52,6 +53,7 @@ __all__ = [
     "wait",
 ]
 
+Alarm = Callable[[str], object]  # the name of a key that signs and is not in the zone
 State = Literal["pending", "verified", "failing", "suspended"]
 
 WARN_AFTER = timedelta(days=3)
@@ -64,6 +66,7 @@ PATIENCE = (
     (timedelta(days=14), HOUR),
 )
 DEFINITE = ("missing", "wrong")
+NEVER_SO_FAR = timedelta(days=2)  # ahead: what is daily is due before, so a clock was wrong
 
 
 @dataclass(frozen=True)
@@ -94,12 +97,17 @@ def obstacle(session: Session, domain: Domain) -> str | None:
 
 
 def due(session: Session, now: datetime, limit: int, *, for_update: bool = False) -> list[int]:
-    """IDs of domains whose look is due, the longest overdue first."""
-    query = select(Domain.id).where(Domain.check_due_at <= now)
-    query = query.order_by(Domain.check_due_at).limit(limit)
-    if for_update:
-        query = query.with_for_update(skip_locked=True)
-    return list(session.scalars(query))
+    """IDs of domains whose look is due, the longest overdue first; then those that a clock which
+    was ahead has put off for longer than anything is."""
+    found: list[int] = []
+    # One question each: an OR could make a planner read the whole index.
+    for reason in (Domain.check_due_at <= now, Domain.check_due_at > now + NEVER_SO_FAR):
+        query = select(Domain.id).where(reason).order_by(Domain.check_due_at)
+        query = query.limit(limit - len(found))
+        if for_update:
+            query = query.with_for_update(skip_locked=True, key_share=True)
+        found += session.scalars(query)
+    return found
 
 
 def claim(session: Session, now: datetime, limit: int) -> list[int]:
@@ -122,13 +130,14 @@ def _postpone(session: Session, domain_ids: Sequence[int], until: datetime) -> N
 
 
 def look_at(
-    database: Database, settings: Settings, lookup: Lookup, domain_id: int, now: datetime
-) -> list[Finding]:
+    database: Database, settings: Settings, lookup: Lookup, domain_id: int, now: datetime,
+    *, alarm: Alarm = log.key_lost,
+) -> list[Finding]:  # fmt: skip
     """Ask the DNS about one domain and write down what follows; nothing for one that is gone."""
     examined = examine(database, settings, lookup, domain_id)
     if examined is None:
         return []
-    record(database, settings, examined, now)
+    record(database, settings, examined, now, alarm=alarm)
     return examined.findings
 
 
@@ -145,19 +154,26 @@ def examine(
     return Examined(domain_id, expected, check(expected, lookup, others))
 
 
-def record(database: Database, settings: Settings, examined: Examined, now: datetime) -> None:
+def record(
+    database: Database, settings: Settings, examined: Examined, now: datetime,
+    *, alarm: Alarm = log.key_lost,
+) -> None:  # fmt: skip
     """What was examined is not what is expected now (a new token, another key): look again."""
+    missed: list[str] = []
     with database.transaction() as session:
-        domain = session.get_one(Domain, examined.domain_id, with_for_update=True)
+        domain = session.get_one(Domain, examined.domain_id, with_for_update=locks.FOR_CHANGE)
         if domain.removed_at is not None:
             return
         if _expected(session, domain, settings) == examined.records:
             grace = timedelta(days=settings.dns.grace_days)
+            missed = lost.mend(session, domain, examined.findings, now, settings.dkim.zone)
             apply(session, domain, examined.findings, now, grace)
             if domain.verified_at is not None:
                 authorisation.agree(session, domain, RelayNames.of(settings))
         else:
             domain.check_due_at = now
+    for name in missed:
+        alarm(name)
 
 
 def _expected(session: Session, domain: Domain, settings: Settings) -> list[Record]:
@@ -187,8 +203,9 @@ def apply(
         soon = False
     else:
         soon = _prove(session, domain, findings, now)
+    mending = lost.KEY_NOT_IN_ZONE in {f.fault for f in findings}
     unsure = any(f.record.required and f.status == "temporary_failure" for f in findings)
-    domain.check_due_at = now + (MINUTE if soon else wait(domain, now, unsure=unsure))
+    domain.check_due_at = now + (MINUTE if soon else wait(domain, now, unsure=unsure or mending))
     if any(f.record.key_id and not f.record.required and f.status == "verified" for f in findings):
         domain.dkim_due_at = now  # a key has waited for just this
     _observe_policy(session, domain, findings, now)
@@ -258,7 +275,7 @@ def _tell(session: Session, domain: Domain, kind: str, now: datetime, **detail: 
 
 
 def wait(domain: Domain, now: datetime, *, unsure: bool = False) -> timedelta:
-    """Until the next look; `unsure`: this one was left without an answer.
+    """Until the next look; `unsure`: this one was left without an answer, or we are mending.
 
     Daily looks are spread by ±10 %, each domain always by the same.
     """

@@ -26,6 +26,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from franking.tables import Base, BigId, utcnow
 
 VERIFIED = text("verified_at IS NOT NULL")
+HAS_ADDRESS = text("dmarc_token IS NOT NULL")
 KEY_STATES = ("pending", "active", "retiring")
 METHODS = ("txt", "cname")
 
@@ -52,6 +53,15 @@ class Domain(Base):
             unique=True,
             sqlite_where=VERIFIED,
             postgresql_where=VERIFIED,
+        ),
+        # Not a constraint: on PostgreSQL, who changes a column that foreign keys could refer to
+        # waits for all mail of the domain that is just being accepted.
+        Index(
+            "uq_domain_dmarc_token",
+            "dmarc_token",
+            unique=True,
+            sqlite_where=HAS_ADDRESS,
+            postgresql_where=HAS_ADDRESS,
         ),
         Index("ix_domain_check_due_at", "check_due_at"),
         Index("ix_domain_dkim_due_at", "dkim_due_at"),
@@ -82,7 +92,7 @@ class Domain(Base):
     return_path_at: Mapped[datetime | None]
     tracking_host: Mapped[str | None] = mapped_column(String(63))
 
-    dmarc_token: Mapped[str | None] = mapped_column(String(32), unique=True)
+    dmarc_token: Mapped[str | None] = mapped_column(String(32))
     dmarc_stage: Mapped[str] = mapped_column(String(16), default="none", server_default="none")
     dmarc_since: Mapped[datetime | None]  # the published record has had that stage since then
     dmarc_days: Mapped[int] = mapped_column(default=30, server_default="30")
@@ -117,6 +127,19 @@ class DkimKey(Base):
     activated_at: Mapped[datetime | None]
     retired_at: Mapped[datetime | None]
     remove_at: Mapped[datetime | None]
+
+
+class UsedSelector(Base):
+    """A TXT record's selector that a domain's key has had, of whichever account.
+
+    Rows stay for good, after keys and accounts: receivers may remember the record, and a customer
+    may have left it in the zone, so no other key ever gets its name.
+    """
+
+    __tablename__ = "used_selector"
+
+    domain: Mapped[str] = mapped_column(String(253), primary_key=True)
+    selector: Mapped[str] = mapped_column(String(63), primary_key=True)
 
 
 class DnsCheck(Base):

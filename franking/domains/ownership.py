@@ -24,15 +24,16 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from franking.accounts import audit
 from franking.accounts.models import Account
 from franking.db import utcnow
-from franking.domains import keys, relayzone, removal
+from franking.domains import keys, locks, relayzone, removal
 from franking.domains.config import Dkim
+from franking.domains.dkim import Pairs
 from franking.domains.models import DkimKey, DnsCheck, Domain
 from franking.domains.names import is_public_suffix, to_ascii
 from franking.notices import notices
@@ -57,11 +58,13 @@ def add(
     dkim: Dkim = Dkim(),  # noqa: B008 - frozen
     method: Method = "txt",
     prefix: str = "frank",
+    pairs: Pairs | None = None,
 ) -> Domain:
     """Add a domain, unverified, with its tokens and first DKIM keys.
 
     `method`: how its keys are published; `cname` needs a zone of the relay's own, in which
     selectors begin with `prefix`.  A domain that was removed comes back with new tokens and keys.
+    `pairs`: of `keys.prepared`, made before the transaction began.
     Raises Invalid, Taken.
     """
     ascii_name = to_ascii(name)
@@ -78,19 +81,22 @@ def add(
     domain.dmarc_token = secrets.token_hex(8)
     domain.dkim_method = method
     session.flush()
-    keys.first_keys(session, domain, master_key, own=dkim, prefix=prefix, now=now or utcnow())
+    keys.first_keys(
+        session, domain, master_key, own=dkim, prefix=prefix, now=now or utcnow(), pairs=pairs
+    )
     return domain
 
 
 def _new_or_revived(session: Session, account: Account, ascii_name: str, now: datetime) -> Domain:
     """A row without a past, save that messages may point at it."""
-    row = _find(session, account, ascii_name)
+    row = _find(session, account, ascii_name, for_update=True)
     if row is None:
         row = Domain(account_id=account.id, name=ascii_name, ownership_token="")
     elif row.removed_at is None:
         raise Taken(f"{ascii_name} was added already")
     row.created_at = row.check_due_at = now
-    row.removed_at = None
+    row.removed_at = row.verified_at = row.verified_by = row.return_path_at = None
+    row.failing_since = row.warned_at = row.suspended_at = None
     try:
         with session.begin_nested():
             session.add(row)
@@ -99,26 +105,32 @@ def _new_or_revived(session: Session, account: Account, ascii_name: str, now: da
     return row
 
 
-def _find(session: Session, account: Account, ascii_name: str) -> Domain | None:
-    return session.scalar(
-        select(Domain).where(Domain.account_id == account.id, Domain.name == ascii_name)
-    )
+def _find(
+    session: Session, account: Account, ascii_name: str, *, for_update: bool
+) -> Domain | None:
+    query = select(Domain).where(Domain.account_id == account.id, Domain.name == ascii_name)
+    return session.scalar(locks.locked(query) if for_update else query)
 
 
-def get(session: Session, account: Account, name: str) -> Domain:
-    """Raises NotFound, also for one that was removed."""
-    domain = _find(session, account, to_ascii(name))
+def get(session: Session, account: Account, name: str, *, for_update: bool = False) -> Domain:
+    """Raises NotFound, also for one that was removed.  `for_update`: for who changes it."""
+    domain = _find(session, account, to_ascii(name), for_update=for_update)
     if domain is None or domain.removed_at is not None:
         raise NotFound(f"there is no domain {name!r} in account {account.name!r}")
     return domain
 
 
 def all_of(session: Session, account: Account) -> Sequence[Domain]:
-    return session.scalars(
-        select(Domain)
-        .where(Domain.account_id == account.id, Domain.removed_at.is_(None))
-        .order_by(Domain.name)
-    ).all()
+    return session.scalars(_all_of(account).order_by(Domain.name)).all()
+
+
+def all_to_change(session: Session, account: Account) -> Sequence[Domain]:
+    """The same, locked in the order in which everybody locks them."""
+    return session.scalars(locks.locked(_all_of(account).order_by(Domain.id))).all()
+
+
+def _all_of(account: Account) -> Select[Domain]:
+    return select(Domain).where(Domain.account_id == account.id, Domain.removed_at.is_(None))
 
 
 def keys_of(session: Session, domain: Domain) -> Sequence[DkimKey]:
@@ -158,8 +170,11 @@ def mark_verified(
 ) -> None:
     """`by` is `dns` (the records were seen) or `assumed` (an operator said so; demo and tests).
 
-    Raises Taken while another account has the same name verified.
+    Raises Taken while another account has the same name verified, NotFound if it was removed.
     """
+    locks.lock(session, domain)
+    if domain.removed_at is not None:
+        raise NotFound(f"{domain.name} was removed")
     if holder_of(session, domain) is not None:
         raise Taken(taken(domain))
     _mark(session, domain, by=by, now=now or utcnow())
@@ -181,9 +196,7 @@ def holder_of(session: Session, domain: Domain, *, for_update: bool = False) -> 
         Domain.verified_at.is_not(None),
         Domain.account_id != domain.account_id,
     )
-    if for_update:
-        query = query.with_for_update(of=Domain).execution_options(populate_existing=True)
-    return session.scalar(query)
+    return session.scalar(locks.locked(query) if for_update else query)
 
 
 def has_lost(session: Session, holder: Domain, now: datetime) -> bool:
@@ -214,7 +227,7 @@ def _take_from(session: Session, holder: Domain, now: datetime) -> None:
 
 def allow_subdomains(session: Session, account: Account, name: str, *, allow: bool) -> Domain:
     """Whether mail may be sent from every name below this domain, signed with its keys."""
-    domain = get(session, account, name)
+    domain = get(session, account, name, for_update=True)
     domain.allow_subdomains = allow
     session.flush()
     return domain
@@ -222,6 +235,6 @@ def allow_subdomains(session: Session, account: Account, name: str, *, allow: bo
 
 def remove(session: Session, account: Account, name: str, now: datetime) -> Domain:
     """Forget the domain: see `franking.domains.removal`.  Raises NotFound."""
-    domain = get(session, account, name)
+    domain = get(session, account, name, for_update=True)
     removal.remove(session, domain, now)
     return domain

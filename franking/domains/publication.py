@@ -71,14 +71,15 @@ def publish(
     if not (own.zone and own.update_server):
         raise Invalid("there is no server to tell: set dkim.zone and dkim.update_server")
     with database.session() as session:
-        rows = _rows(session, everything=everything)
-    if not rows:
-        return Published()
+        if not _rows(session, everything=everything):
+            return Published()
     with database.transaction() as session:
-        if not duties.take(session, TURN, node, lease=LEASE, now=now):
+        if not duties.take(session, TURN, node, lease=LEASE, now=now, period=LEASE):
             raise Taken("another node is telling the zone's server just now")
     done = Published()
     try:
+        with database.session() as session:  # as they are since nobody else tells the server
+            rows = _rows(session, everything=everything)
         for start in range(0, len(rows), BATCH):
             if not _batch(database, own, now, rows[start : start + BATCH], done):
                 break
@@ -138,10 +139,12 @@ def _batch(
 ) -> bool:
     """Whether it is worth going on."""
     inside = [row for row in rows if relayzone.inside(row.name, own.zone)]
-    foreign = {row.name: f"is not in {own.zone}" for row in rows if row not in inside}
+    outside = [row for row in rows if row not in inside]
+    gone = [row for row in outside if row.value is None]  # its zone is not ours to tell any more
+    foreign = {row.name: f"is not in {own.zone}" for row in outside if row not in gone}
     taken, errors, usable = _send(own, inside)
     with database.transaction() as session:
-        _write(session, taken, now)
+        _write(session, [*taken, *gone], now)
         for name, error in (foreign | errors).items():
             wrong = update(ZoneEntry).where(ZoneEntry.name == name)
             session.execute(wrong.values(error=error[:200]))

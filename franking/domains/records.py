@@ -63,7 +63,8 @@ class Record:
     `value`: of TXT the text, unquoted; of CNAME the target without the final dot.  `why`: what it
     is for, a sentence or two.  `zone`: the sending domain, which names are shown relative to.
     `key_id`: of `dkim`, whose it is; None for a slot that has no key yet.  `behind`: of the CNAME
-    of a key that signs, the text that the relay's own zone must have at its target.
+    of a key that signs, the text that the relay's own zone must have at its target.  `slot`: of
+    a key behind a CNAME, or that was while there was a zone, how the target begins in any zone.
     """
 
     purpose: str
@@ -76,6 +77,7 @@ class Record:
     zone: str = ""
     key_id: int | None = None
     behind: str = ""
+    slot: str = ""
 
     @property
     def relative_name(self) -> str:
@@ -132,9 +134,11 @@ def _records(domain: Domain, keys: Sequence[DkimKey], relay: RelayNames) -> Iter
     ) -> Record:
         name = f"{label}.{domain.name}" if label else domain.name
         behind = dkim_value(key) if key and key.state == "active" and type == "CNAME" else ""
+        delegated = purpose == "dkim" and (type == "CNAME" or (key and key.method == "cname"))
+        slot = slot_of(domain, label.partition(".")[0]) if delegated else ""
         return Record(
             purpose, name, type, value, required, why, relay.ttl, domain.name,
-            key.id if key else None, behind,
+            key.id if key else None, behind, slot,
         )  # fmt: skip
 
     token = f"franking-verify={domain.ownership_token}"
@@ -183,7 +187,11 @@ def _has_zone(domain: Domain, relay: RelayNames) -> bool:
 
 def slot_target(domain: Domain, selector: str, relay: RelayNames) -> str:
     """Where a slot's CNAME points to, and the relay's zone has the key; the token is per domain."""
-    return f"{selector}.{domain.dkim_token}.{relay.dkim_zone}"
+    return f"{slot_of(domain, selector)}{relay.dkim_zone}"
+
+
+def slot_of(domain: Domain, selector: str) -> str:
+    return f"{selector}.{domain.dkim_token}."
 
 
 def dkim_value(key: DkimKey) -> str:

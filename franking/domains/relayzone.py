@@ -9,7 +9,7 @@ publication`.  Nothing here asks the DNS.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import select
@@ -23,7 +23,7 @@ from franking.tables import utcnow
 
 def put(session: Session, name: str, value: str) -> ZoneEntry:
     """From now on the zone shall have this TXT record, and no other of this name."""
-    entry = session.get(ZoneEntry, name)
+    entry = lock(session, [name]).get(name)
     if entry is None:
         entry = ZoneEntry(name=name)
         session.add(entry)
@@ -34,7 +34,7 @@ def put(session: Session, name: str, value: str) -> ZoneEntry:
 
 def withdraw(session: Session, name: str) -> None:
     """From now on the zone shall have nothing there."""
-    entry = session.get(ZoneEntry, name)
+    entry = lock(session, [name]).get(name)
     if entry is None:
         return
     entry.value = None
@@ -63,26 +63,34 @@ def entry_of(session: Session, domain: Domain, key: DkimKey, zone: str) -> ZoneE
 
 def refresh(session: Session, domain: Domain, keys: Sequence[DkimKey], zone: str) -> None:
     """The domain's keys behind CNAMEs, whatever their state, are in the zone."""
-    for key in keys:
-        name = target(domain, key.selector, zone) if key.method == "cname" else None
-        entry = session.get(ZoneEntry, name) if name else None
-        if name and (entry is None or entry.value != dkim_value(key)):
-            put(session, name, dkim_value(key))
+    behind = [(target(domain, key.selector, zone), key) for key in keys if key.method == "cname"]
+    wanted = {name: dkim_value(key) for name, key in behind if name}
+    present = lock(session, wanted)
+    for name, value in wanted.items():
+        if name not in present or present[name].value != value:
+            put(session, name, value)
 
 
-def _entries_of(session: Session, domain: Domain) -> Sequence[ZoneEntry]:
-    """Those of its keys: below its token.  Reads the whole table."""
+def lock(session: Session, names: Collection[str]) -> dict[str, ZoneEntry]:
+    """Those of these rows that there are, as they are now: everybody takes them by name."""
+    query = select(ZoneEntry).where(ZoneEntry.name.in_(names)).order_by(ZoneEntry.name)
+    query = query.with_for_update().execution_options(populate_existing=True)
+    return {entry.name: entry for entry in session.scalars(query)} if names else {}
+
+
+def names_of(session: Session, domain: Domain) -> Sequence[str]:
+    """What there is of a domain's keys: below its token.  Reads the whole table."""
     if not domain.dkim_token:
         return []
     below = ZoneEntry.name.contains(f".{domain.dkim_token}.", autoescape=True)
-    return session.scalars(select(ZoneEntry).where(below)).all()
+    return session.scalars(select(ZoneEntry.name).where(below)).all()
 
 
 def leave(session: Session, domain: Domain, now: datetime | None = None) -> None:
     """Another account has the domain now: what CNAMEs may still lead to answers nothing, and
     never will again, because the token is another one."""
-    for entry in _entries_of(session, domain):
-        withdraw(session, entry.name)
+    for name in lock(session, names_of(session, domain)):
+        withdraw(session, name)
     domain.dkim_token = new_token() if domain.dkim_token else None
     domain.dkim_due_at = now or utcnow()
     session.flush()

@@ -8,18 +8,23 @@ stays, because messages point at it, and so do reports about mail that was sent.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from franking.accounts.models import Credential
-from franking.domains import relayzone
+from franking.domains import locks, relayzone
 from franking.domains.dmarc import authorisation
 from franking.domains.models import DkimKey, DnsCheck, Domain
 
 
 def remove(session: Session, domain: Domain, now: datetime) -> None:
+    """Nothing for one that was removed meanwhile."""
+    locks.lock(session, domain)
+    if domain.removed_at is not None:
+        return
+    lock_zone(session, [domain])
     relayzone.leave(session, domain, now)
     authorisation.withdraw(session, domain)
     for model in (DkimKey, DnsCheck):
@@ -37,14 +42,21 @@ def remove(session: Session, domain: Domain, now: datetime) -> None:
     session.flush()
 
 
+def lock_zone(session: Session, domains: Sequence[Domain]) -> None:
+    """What the relay's own zone has for all of these, before any of it changes."""
+    names: set[str] = set()
+    for domain in domains:
+        names.update(relayzone.names_of(session, domain), authorisation.names_of(session, domain))
+    relayzone.lock(session, names)
+
+
 def _unlist(session: Session, domain: Domain) -> None:
     """Credentials that are restricted to certain domains lose this one.
 
     Not the last of a list: an empty one restricts nothing, and a credential never gets more than
     its owner gave it.
     """
-    of_account = Credential.account_id == domain.account_id
-    for credential in session.scalars(select(Credential).where(of_account)):
+    for credential in locks.credentials_of(session, domain.account_id):
         others = [name for name in credential.sending_domains if name != domain.name]
         if others:
             credential.sending_domains = others

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from franking.db import Database
+from tests import others
 from tests.command_line import Cli
 from tests.dns.knot import Knot
 
@@ -96,3 +98,12 @@ def test_without_a_zone(ready: Cli) -> None:
     ready.ok("domain", "add", "shop.test")
     for command in (("zone",), ("published",), ("method", "shop.test", "cname")):
         assert "dkim.zone" in ready.refused("dkim", *command)
+
+
+def test_keys_are_made_while_others_may_write(shop: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = Database(f"sqlite:///{shop.settings.parent}/f.db")
+    made = others.write_while_keys_are_made(monkeypatch, database)
+    shop.ok("domain", "add", "new.test")
+    shop.ok("dkim", "rotate", "shop.test")
+    shop.ok("dkim", "method", "shop.test", "cname")
+    assert len(made) == 3

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import gzip
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from franking.db import Database, utcnow
+from franking.domains.dmarc import stages
+from franking.domains.models import Domain
 from tests.command_line import Cli
 from tests.reports import Sent, mailed, xml, zipped
 
@@ -67,8 +72,28 @@ def test_verdicts_and_days(domain: Cli, tmp_path: Path) -> None:
     assert (row["verdict"], row["own"]) == (None, True)
     assert "has named" in domain.refused("dmarc", "verdict", "example.com", "Brevo", "mine")
     assert domain.ok("dmarc", "days", "example.com", "45")["days_of_each_stage"] == 45
-    assert "7 to 90 days" in domain.refused("dmarc", "days", "example.com", "5")
+    assert "15 to 45 days" in domain.refused("dmarc", "days", "example.com", "5")
     assert "no domain" in domain.refused("dmarc", "status", "example.net")
+
+
+def test_status_asks_whose_a_large_network_is(domain: Cli, tmp_path: Path) -> None:
+    now = utcnow()
+    database = Database(f"sqlite:///{tmp_path}/f.db")
+    with database.transaction() as session:
+        found = session.scalars(select(Domain)).one()
+        stages.observe(session, found, "v=DMARC1; p=none", now - timedelta(days=9))
+    database.close()
+    sent = xml([Sent(70)], begin=now.replace(microsecond=0) - timedelta(days=2))
+    domain.ok("dmarc", "import", report(tmp_path, "a.xml", sent))
+    question = "70 messages came from unknown 192.0.2.0/24, and 70 of them failed"
+    data = domain.ok("dmarc", "status", "example.com")
+    assert data["unjudged"] == ["unknown 192.0.2.0/24"]
+    assert data["obstacles"][-1].startswith(question)
+    text = domain.text("dmarc", "status", "example.com")
+    assert question in text
+    assert "franking dmarc verdict example.com 'unknown 192.0.2.0/24' mine|foreign" in text
+    domain.ok("dmarc", "verdict", "example.com", "unknown 192.0.2.0/24", "foreign")
+    assert domain.ok("dmarc", "status", "example.com")["unjudged"] == []
 
 
 def test_status_has_the_record_to_publish(domain: Cli) -> None:

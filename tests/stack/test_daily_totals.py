@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, make_url, select, text
 
 from franking import migrations
 from franking.accounts.models import Account
@@ -23,6 +23,7 @@ from franking.money.statements.config import Invoices
 from franking.money.statements.models import ChargeDay, Invoice, UsageDay
 from stack.cluster import Cluster
 from tests import factories
+from tests.upgrades import upgraded_with_domains
 from worker.housekeeping.month import Month
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -176,4 +177,16 @@ def test_what_was_sent_before_the_upgrade(cluster: Cluster) -> None:
             (date(2026, 2, 1), 1, 800),
         ]
         assert statement.verify(session) == []
+    database.close()
+
+
+def test_domains_that_were_there_before_the_upgrade(cluster: Cluster) -> None:
+    """In a database of its own."""
+    database = Database(cluster.url)
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("CREATE DATABASE domains"))
+    database.close()
+    url = make_url(cluster.url).set(database="domains")
+    database = Database(url.render_as_string(hide_password=False))
+    upgraded_with_domains(database)
     database.close()

@@ -32,7 +32,7 @@ def world() -> Iterator[FakeDns]:
 def node(short_directory: Path, world: FakeDns) -> Iterator[RunningStack]:
     """A node for which there is one server in the world."""
     settings = {
-        "dns": {"resolvers": [str(world)], "authoritative_port": world.port},
+        "dns": {"resolvers": [str(world)], "authoritative_port": world.port, "ttl": 1},
         "dkim": {"every": 0.1, "zone_ttl": 1},
     }
     place = short_directory / "rotation"

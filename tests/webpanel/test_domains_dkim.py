@@ -16,6 +16,7 @@ from franking.domains.models import DkimKey, DnsCheck, Domain
 from franking.domains.ownership import keys_of
 from franking.domains.records import expected_records
 from franking.settings import Settings
+from tests import others
 from tests.webpanel.seed import Seed
 from webpanel.domains.keys import happens
 
@@ -86,6 +87,19 @@ def test_to_cnames_and_back(
     assert actions == ["domain.dkim_method"] * 2
 
 
+def test_keys_are_made_while_others_may_write(
+    mine: FlaskClient, app: Flask, settings: Settings, database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    zone = settings.dkim.model_copy(update={"zone": "dkim.relay.example"})
+    app.extensions["franking.settings"] = settings.model_copy(update={"dkim": zone})
+    made = others.write_while_keys_are_made(monkeypatch, database)
+    mine.post("/domains", data={"name": "new.example", "method": "txt"})
+    mine.post(f"{PAGE}/rotate")
+    mine.post(f"{PAGE}/method", data={"method": "cname"})
+    assert len(made) == 3 and len(keys(database)) == 3, "the pending one has made room"
+
+
 def test_without_a_master_key_it_is_said(
     mine: FlaskClient, app: Flask, settings: Settings, database: Database
 ) -> None:
@@ -122,7 +136,7 @@ def test_a_key_that_waits_for_its_record_is_the_next_thing(
             DkimKey(state="retiring", method="txt", remove_at=NOW + timedelta(days=12)),
             "Leave its record until",
         ),
-        (DkimKey(state="retiring", method="cname", remove_at=NOW), "We keep it published until"),
+        (DkimKey(state="retiring", method="cname", remove_at=NOW), "Leave its CNAME until"),
         (DkimKey(state="pending", method="txt", activate_at=NOW), "Publish its record below, bes"),
         (
             DkimKey(state="pending", method="txt", activate_at=NOW + timedelta(days=5)),
@@ -148,5 +162,7 @@ def test_behind_cnames_and_without_rotation() -> None:
     key = DkimKey(state="active", method="cname", activated_at=NOW)
     domain = Domain(name="example.com", verified_at=NOW, dkim_method="cname")
     assert "The next one takes over by itself." in happens(domain, key, OWN, NOW)
+    old = DkimKey(state="retiring", method="cname", remove_at=NOW)
+    assert "We keep it published until" in happens(domain, old, OWN, NOW)
     never = Dkim(rotate_months=0)
     assert happens(domain, key, never, NOW) == "Signs until you rotate it."

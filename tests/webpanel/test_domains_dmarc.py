@@ -86,6 +86,36 @@ def test_a_step_that_is_too_early_says_why(
     assert "p=quarantine;" not in page  # no record to copy
 
 
+def test_a_large_network_is_asked_about(mine: FlaskClient, database: Database, seed: Seed) -> None:
+    with database.transaction() as session:
+        published_since(session, seed, 40)
+        for days in range(1, 10):
+            reported(session, seed, days, ours(1000), stranger(2000))
+    page = html.unescape(mine.get(PAGE).text)
+    assert (
+        "18,000 messages came from unknown 198.51.100.0/24, and 18,000 of them failed:"
+        " say whether they are yours."
+    ) in page
+    assert "yours?</span>" in page
+    assert 'href="#sources"' in page
+    said = {"source": "unknown 198.51.100.0/24", "verdict": "foreign"}
+    mine.post(f"{PAGE}/source", data=said)
+    page = mine.get(PAGE).text
+    assert "p=quarantine can come" in page
+    assert "yours?</span>" not in page
+
+
+def test_days_beyond_the_limits_are_shown_as_what_counts(
+    mine: FlaskClient, database: Database, seed: Seed
+) -> None:
+    with database.transaction() as session:
+        published_since(session, seed, 10)
+        session.get_one(Domain, seed.domain_id).dmarc_days = 7
+    page = html.unescape(mine.get(PAGE).text)
+    assert "has been published for 10 days of 15" in page
+    assert 'value="15"' in page
+
+
 def test_a_step_that_is_offered_has_the_exact_record(
     mine: FlaskClient, database: Database, seed: Seed
 ) -> None:
@@ -151,14 +181,14 @@ def test_verdicts_that_cannot_be(mine: FlaskClient, database: Database, seed: Se
 
 
 def test_the_days_of_a_stage(mine: FlaskClient, database: Database, seed: Seed) -> None:
-    for days in ("", "x", "6", "91", "-1"):
+    for days in ("", "x", "14", "46", "-1"):
         answer = mine.post(f"{PAGE}/days", data={"days": days})
         assert answer.status_code == 400
         assert "invalid-feedback" in answer.text
-    assert mine.post(f"{PAGE}/days", data={"days": "60"}).status_code == 302
-    mine.post(f"{PAGE}/days", data={"days": "60"})
+    assert mine.post(f"{PAGE}/days", data={"days": "20"}).status_code == 302
+    mine.post(f"{PAGE}/days", data={"days": "20"})
     with database.session() as session:
-        assert session.get_one(Domain, seed.domain_id).dmarc_days == 60
+        assert session.get_one(Domain, seed.domain_id).dmarc_days == 20
         assert session.scalars(select(AuditEntry.action)).all() == ["domain.dmarc_days"]
 
 

@@ -30,17 +30,17 @@ def relay() -> RelayNames:
 
 def own(name: str) -> Domain:
     """The account's domain, to be shown; raises NotFound, also for what is no domain name."""
-    return _get(reading, current_user.account, name)
+    return _get(reading, current_user.account, name, for_update=False)
 
 
 def own_to_change(session: Session, name: str) -> Domain:
-    """The same in the transaction that changes it."""
-    return _get(session, own_account(session), name)
+    """The same in the transaction that changes it: locked."""
+    return _get(session, own_account(session), name, for_update=True)
 
 
-def _get(session: Session, account: Any, name: str) -> Domain:
+def _get(session: Session, account: Any, name: str, *, for_update: bool) -> Domain:
     try:
-        return ownership.get(session, account, name)
+        return ownership.get(session, account, name, for_update=for_update)
     except Invalid as reason:
         raise NotFound(str(reason)) from reason
 

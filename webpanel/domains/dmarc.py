@@ -88,7 +88,7 @@ def dmarc_source(name: str) -> ResponseReturnValue:
 def _page(domain: Domain, form: DaysForm | None = None) -> str:
     now = utcnow()
     chosen = settings().dmarc
-    span = max(SPAN, domain.dmarc_days)
+    span = max(SPAN, stages.days_of(domain))
     since = now - timedelta(days=span)
     days = summary.daily(reading, domain, since)
     step = stages.next_step(reading, domain, now, chosen, relay())
@@ -106,11 +106,12 @@ def _page(domain: Domain, form: DaysForm | None = None) -> str:
         share=chosen.share,
         chart=chart(days, since.date(), now.date()),
         sources=summary.by_source(reading, domain, since),
+        asked={row.source for row in step.unjudged} if step else set(),
         relay_source=sources.RELAY,
         span=span,
         fewest=stages.FEWEST_DAYS,
         most=stages.MOST_DAYS,
-        form=form or DaysForm(formdata=None, days=domain.dmarc_days),
+        form=form or DaysForm(formdata=None, days=stages.days_of(domain)),
         **words.TABLES,
     )
 

@@ -11,6 +11,7 @@ from franking.db import utcnow
 from franking.domains import life, ownership
 from franking.domains.config import Dkim
 from franking.domains.found import statuses
+from franking.domains.keys import prepared
 from franking.domains.models import DkimKey, Domain
 from franking.domains.names import to_unicode
 from franking.domains.rotation import steps
@@ -54,6 +55,8 @@ def rotate(name: str) -> ResponseReturnValue:
     domain = own(name)
     chosen = settings()
     try:
+        master_key = chosen.master_key_bytes()
+        pairs = prepared(chosen.dkim)
         with writing() as session:
             mine = own_to_change(session, name)
             made = steps.begin(
@@ -61,8 +64,9 @@ def rotate(name: str) -> ResponseReturnValue:
                 mine,
                 utcnow(),
                 own=chosen.dkim,
-                master_key=chosen.master_key_bytes(),
+                master_key=master_key,
                 prefix=chosen.brand.prefix,
+                pairs=pairs,
             )
             note(session, "dkim_rotate", mine.name, selectors=[key.selector for key in made])
             asked = any(key.method == "txt" for key in made)
@@ -85,6 +89,8 @@ def method(name: str) -> ResponseReturnValue:
     if not form.validate() or form.way == before:
         return redirect(url_for("domains.dkim", name=domain.name))
     try:
+        master_key = chosen.master_key_bytes()
+        pairs = prepared(chosen.dkim)
         with writing() as session:
             mine = own_to_change(session, name)
             steps.switch_method(
@@ -93,8 +99,9 @@ def method(name: str) -> ResponseReturnValue:
                 form.way,
                 utcnow(),
                 own=chosen.dkim,
-                master_key=chosen.master_key_bytes(),
+                master_key=master_key,
                 prefix=chosen.brand.prefix,
+                pairs=pairs,
             )
             note(session, "dkim_method", mine.name, before=before, after=form.way)
     except (Refused, SettingsError) as reason:
@@ -122,13 +129,7 @@ def _since(key: DkimKey) -> datetime:
 def happens(domain: Domain, key: DkimKey, own: Dkim, now: datetime) -> str:
     """What comes next for this key, and what the customer has to do for it."""
     if key.state == "retiring":
-        end = f" until {words.day(key.remove_at)}" if key.remove_at else ""
-        if key.method == "txt":
-            return (
-                f"Signs no more. Leave its record{end}: mail that is under way is still verified"
-                " with it. Then delete the record."
-            )
-        return f"Signs no more. We keep it published{end}; nothing is asked of you."
+        return _going(domain, key)
     if key.state == "pending":
         return _coming(key, now)
     if domain.verified_at is None:
@@ -142,6 +143,17 @@ def happens(domain: Domain, key: DkimKey, own: Dkim, now: datetime) -> str:
         else "The next one takes over by itself."
     )
     return f"Signs until about {words.day(turn)}. {asked}"
+
+
+def _going(domain: Domain, key: DkimKey) -> str:
+    end = f" until {words.day(key.remove_at)}" if key.remove_at else ""
+    if key.method == domain.dkim_method == "cname":
+        return f"Signs no more. We keep it published{end}; nothing is asked of you."
+    record = "CNAME" if key.method == "cname" else "record"
+    return (
+        f"Signs no more. Leave its {record}{end}: mail that is under way is still verified with"
+        f" it. Then delete the {record}."
+    )
 
 
 def _coming(key: DkimKey, now: datetime) -> str:

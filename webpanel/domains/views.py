@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
 from franking.db import utcnow
-from franking.domains import listing, ownership
+from franking.domains import keys, listing, ownership
 from franking.domains.names import to_unicode
 from franking.reasons import Invalid, Taken
 from franking.settings import SettingsError
@@ -32,6 +32,7 @@ def add() -> ResponseReturnValue:
     own = settings()
     try:
         master_key = own.master_key_bytes()
+        pairs = keys.prepared(own.dkim)
         with writing() as session:
             domain = ownership.add(
                 session,
@@ -41,6 +42,7 @@ def add() -> ResponseReturnValue:
                 dkim=own.dkim,
                 method=form.way,
                 prefix=own.brand.prefix,
+                pairs=pairs,
             )
             note(session, "add", domain.name, method=domain.dkim_method)
             name = domain.name

@@ -13,6 +13,7 @@ from franking import log
 from franking.db import Database, utcnow
 from franking.deliverability import relay, results
 from franking.dns.answers import Lookup
+from franking.domains import lost
 from franking.settings import Settings
 
 LOOK = 15.0  # seconds between looks whether the hour is over
@@ -43,7 +44,8 @@ class Deliverability:
         node = self._settings.node
         with self._database.session() as session:
             peers = results.peers(session, node, now)
-        found = relay.examine(self._settings, self._lookup, now, peers)
+            zone = lost.known(session, self._settings.dkim.zone, now)
+        found = relay.examine(self._settings, self._lookup, now, peers, zone)
         found += relay.look_at_others(self._settings, peers)
         with self._database.transaction() as session:
             changes = results.store(session, node, found, now)

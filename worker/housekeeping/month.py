@@ -100,9 +100,9 @@ class Month:
         """What was refused an hour ago or more; its lease is the time until the next try."""
         now = self._clock()
         with self._database.session() as session:
-            left = duties.waiting(session, f"{name}/", now)
+            left = duties.waiting(session, f"{name}/", now, period=LEASE)
         for own in left:
-            if self._stop.is_set() or not self._takes(own, now):
+            if self._stop.is_set() or not self._takes(own, now, LEASE):
                 continue
             _, month, account_id = own.split("/")
             period = date.fromisoformat(f"{month}-01")
@@ -122,12 +122,12 @@ class Month:
             REFUSALS[name](account_id, f"{period:%Y-%m}: {reason}")
             return "refused"
 
-    def _takes(self, name: str, now: datetime) -> bool:
+    def _takes(self, name: str, now: datetime, period: timedelta = duties.MONTH) -> bool:
         with self._database.session() as session:
-            if not duties.due(session, name, now):
+            if not duties.due(session, name, now, period=period):
                 return False
         with self._database.transaction() as session:
-            return duties.take(session, name, self._node, lease=LEASE, now=now)
+            return duties.take(session, name, self._node, lease=LEASE, now=now, period=period)
 
     def _finish(self, name: str, period: str, count: int, due_at: datetime) -> None:
         """Not when we were stopped over it: the lease is then the shorter way."""

@@ -2,7 +2,8 @@
 
 A message is a file in `new/`, complete from the moment it is there (virtual writes in `tmp/` and
 renames).  It stays until it is done with, so a crash repeats it.  What cannot be read is set aside
-in `unreadable/`, the newest so many, for somebody to look at.
+in `unreadable/`, the newest so many, for somebody to look at.  What cannot even be opened, or not
+be moved, waits for a while, and then comes after all others.
 
 Whom it was sent to, virtual(8) says in the first Delivered-To; whatever else the message claims to
 have been delivered to stands below that.
@@ -12,11 +13,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 KEPT_FILES, KEPT_BYTES = 100, 100 << 20  # in unreadable/
+RETRY_AFTER = 300.0  # seconds
 _BEGINNING = 4096  # octets in which virtual(8) has written whom it is for
 _DELIVERED_TO = re.compile(rb"^Delivered-To:[ \t]*([^\r\n]+?)[ \t]*\r?$", re.M | re.I)
 
@@ -40,18 +43,29 @@ class Mail:
 
 
 class Maildir:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._new = path / "new"
         self._unreadable = path / "unreadable"
+        self._clock = clock
+        self._failed: dict[str, float] = {}  # name: when it may be tried again
 
     def waiting(self, limit: int) -> list[Path]:
-        """The oldest that are there; none while Postfix has not delivered anything yet."""
+        """The oldest that are there, those that have failed before last; none while Postfix has
+        not delivered anything yet."""
         try:
             with os.scandir(self._new) as entries:
-                found = [entry.path for entry in entries if entry.is_file(follow_symlinks=False)]
+                names = {entry.name for entry in entries if entry.is_file(follow_symlinks=False)}
         except FileNotFoundError:
-            return []
-        return [Path(path) for path in sorted(found)[:limit]]  # names begin with the time
+            names = set()
+        self._failed = {name: at for name, at in self._failed.items() if name in names}
+        now = self._clock()
+        due = [name for name in names if self._failed.get(name, now) <= now]
+        due.sort(key=lambda name: (name in self._failed, name))  # names begin with the time
+        return [self._new / name for name in due[:limit]]
+
+    def failed(self, path: Path) -> None:
+        """Leave it alone for a while."""
+        self._failed[path.name] = self._clock() + RETRY_AFTER
 
     def read(self, path: Path, longest: int) -> Mail:
         """`longest` in octets."""

@@ -75,6 +75,7 @@ class Service:
             self._one(path)
         except OSError as error:
             log.unexpected(f"inbound: {path.name}", error)
+            self._maildir.failed(path)
             return False
         return True
 

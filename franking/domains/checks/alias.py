@@ -5,6 +5,7 @@ from __future__ import annotations
 from franking.dns.answers import Answer
 from franking.domains.checks.finding import RIGHT, Verdict, absent, wrong
 from franking.domains.checks.scene import Scene
+from franking.domains.lost import MOVED
 from franking.domains.records import Record
 
 ADDRESSES = ("A", "AAAA")
@@ -22,6 +23,20 @@ def judge(record: Record, answer: Answer, scene: Scene) -> Verdict:
         if target == f"{record.value.lower()}.{zone}":
             return wrong("target_doubled", (target,), target=target, zone=zone)
     return wrong("cname_wrong_target", (target,), target=target)
+
+
+def moved(record: Record, answer: Answer, scene: Scene) -> Verdict | None:
+    """A CNAME to this very slot, in a zone that is not the relay's any more, or not any more for
+    this: the operator has changed `dkim.zone`, and the customer has done nothing wrong."""
+    target = next(iter(answer.values if record.type == "CNAME" else answer.aliases), "")
+    if not (record.slot and target.startswith(record.slot.lower())):
+        return None
+    where = target[len(record.slot) :]
+    wanted = record.value.lower()[len(record.slot) :] if record.type == "CNAME" else ""
+    own = (scene.zone(record), record.zone)  # a provider may have added its own
+    if where in (wanted, *own, *(f"{wanted}.{zone}" for zone in own)):
+        return None
+    return Verdict("moved", MOVED, (target,), {"target": target})
 
 
 def instead(record: Record, answer: Answer, scene: Scene) -> Verdict | None:

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from franking.dns.answers import Answer, Lookup
+from franking.domains.checks import alias
 from franking.domains.checks.faults import duration, sentence
 from franking.domains.checks.finding import Finding, Status, Verdict, shown, trouble, wrong
 from franking.domains.checks.judges import judge
 from franking.domains.checks.missing import explain
 from franking.domains.checks.scene import Others, Scene
+from franking.domains.lost import KEY_NOT_IN_ZONE
 from franking.domains.records import Record
 
 MOST = 10  # values of a name that are kept
@@ -23,6 +25,7 @@ _STATUS: dict[str, Status] = {
     "wrong": "wrong",
     "absent": "missing",
     "trouble": "temporary_failure",
+    "moved": "pending",
 }
 
 
@@ -45,6 +48,11 @@ def _one(record: Record, scene: Scene) -> Finding:
 
 def _verdict(record: Record, answer: Answer, scene: Scene) -> Verdict:
     verdict = judge(record, answer, scene)
+    if verdict.state == "right":
+        return verdict
+    moved = alias.moved(record, answer, scene)
+    if moved is not None:
+        return moved
     if verdict.state == "absent":
         return explain(record, answer, verdict, scene)
     if verdict.state == "wrong" and record.purpose == "dkim" and answer.aliases:
@@ -66,25 +74,26 @@ def _not_everywhere(record: Record, answer: Answer, scene: Scene) -> Verdict | N
 
 
 def _no_key_behind(record: Record, scene: Scene) -> Verdict | None:
-    """The CNAME is right, but our own zone does not have the key (yet): nobody could verify what
-    it signs, and it is not the customer who can mend that."""
+    """The CNAME is right, but our own zone does not have the key (yet, or any more): nobody can
+    verify what it signs, and it is not the customer who can mend that."""
     if not record.behind:
         return None
-    silent: Verdict | None = None
-    for seen in (
-        scene.authoritative(record.name, "TXT"), *scene.resolved(record.name, "TXT"),
-    ):  # fmt: skip
+    own = scene.authoritative(record.name, "TXT")
+    silent = trouble(own) if own.status == "trouble" else None
+    if silent is None and own.values != (record.behind,):
+        return wrong(KEY_NOT_IN_ZONE, own.values)
+    for seen in scene.resolved(record.name, "TXT"):
         if seen.status == "trouble":
             silent = silent or trouble(seen)
         elif seen.values != (record.behind,):
-            return wrong("key_not_in_zone", seen.values)
+            return _late(seen, zone=scene.zone_of(record.value) or record.value)
     return silent
 
 
-def _late(seen: Answer) -> Verdict:
+def _late(seen: Answer, **where: str) -> Verdict:
     old = ", ".join(f"“{shown(value, 80)}”" for value in seen.values[:2]) or "nothing"
     wait = f" and may keep that for {duration(seen.ttl)}" if seen.ttl > 0 else ""
-    return wrong("not_everywhere", seen.values, server=seen.server, old=old, wait=wait)
+    return wrong("not_everywhere", seen.values, server=seen.server, old=old, wait=wait, **where)
 
 
 def _finding(record: Record, status: Status, verdict: Verdict, scene: Scene) -> Finding:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from franking.domains.checks.finding import shown
+from franking.domains.lost import KEY_NOT_IN_ZONE, MOVED  # the operator's to mend
 from franking.domains.records import Record
 
 LONGEST = 4000  # characters of one detail: a merged SPF record must stay whole
@@ -75,8 +76,10 @@ SENTENCES: Final[dict[str, str]] = {
     " Remove them, and enter instead: host {host}, CNAME to {value}",
     "cname_over_zone": "{name} is a zone of its own, and a zone's own name cannot be a CNAME."
     " Remove its NS records from the zone {zone}. " + _ENTER,
-    "key_not_in_zone": "The CNAME {name} is right; the key behind it is not in the relay's own zone"
+    KEY_NOT_IN_ZONE: "The CNAME {name} is right; the key behind it is not in the relay's own zone"
     " yet. There is nothing to do but wait.",
+    MOVED: "{name} is a CNAME to {target}, which was right until this relay's keys moved. Replace"
+    " it by a {type} record: host {host}, value {value}",
     # SPF
     "spf_two": "There are {count} SPF records, and receivers then use none. Replace them by one"
     " TXT record: host {host}, value {merged}",

@@ -34,10 +34,11 @@ class Verdict:
     """A judgement on one answer.  `right` may have a fault that does no harm.
 
     `absent`: nothing there looks like the record.  `trouble`: something that had to be asked did
-    not answer.  `details`: what the fault's sentence names besides the record.
+    not answer.  `moved`: it was right until the operator changed the relay's zone.  `details`: what
+    the fault's sentence names besides the record.
     """
 
-    state: Literal["right", "wrong", "absent", "trouble"]
+    state: Literal["right", "wrong", "absent", "trouble", "moved"]
     fault: str | None = None
     found: tuple[str, ...] = ()
     details: Mapping[str, str] = field(default_factory=dict)

@@ -8,6 +8,7 @@ there is such a record for each customer's domain; elsewhere one wildcard, publi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -51,9 +52,14 @@ def withdraw(session: Session, domain: Domain) -> None:
     others = (Domain.name == domain.name) & (Domain.id != domain.id) & Domain.removed_at.is_(None)
     if session.scalar(select(Domain.id).where(others).limit(1)) is not None:
         return
-    below = ZoneEntry.name.startswith(f"{domain.name}._report._dmarc.", autoescape=True)
-    for name in session.scalars(select(ZoneEntry.name).where(below)).all():
+    for name in names_of(session, domain):
         relayzone.withdraw(session, name)
+
+
+def names_of(session: Session, domain: Domain) -> Sequence[str]:
+    """Where the zone says so at present."""
+    below = ZoneEntry.name.startswith(f"{domain.name}._report._dmarc.", autoescape=True)
+    return session.scalars(select(ZoneEntry.name).where(below).order_by(ZoneEntry.name)).all()
 
 
 def relay_records(relay: RelayNames, mail_host: str) -> list[RelayRecord]:

@@ -1,6 +1,7 @@
 """From p=none to p=reject without fear: when the next policy can come, and which record it is.
 
-    none ──N days, ≥ share of own mail aligned──▶ quarantine ──the same again──▶ reject
+    none ──N days, ≥ share of own mail aligned, no large source without a verdict──▶ quarantine
+    ──the same again──▶ reject
 
 The stage is what is published (`observe`, called with what the check has found), never what
 somebody meant to publish.  `next_step` says what is next and, as long as it is not offered, why
@@ -20,14 +21,14 @@ from franking.domains.config import Dmarc
 from franking.domains.dmarc import summary
 from franking.domains.dmarc.record import Policy, is_dmarc, parse, record_for, report_address
 from franking.domains.dmarc.stage import STAGES, Stage, above
-from franking.domains.dmarc.summary import Volume
+from franking.domains.dmarc.summary import SourceRow, Volume
 from franking.domains.models import DnsCheck, Domain
 from franking.domains.records import RelayNames
 from franking.notices import notices
 from franking.notices.models import Notice
 from franking.reasons import Invalid
 
-FEWEST_DAYS, MOST_DAYS = 7, 90  # of one stage
+FEWEST_DAYS, MOST_DAYS = 15, 45  # of one stage: 30 to 90 for the whole way
 REPORTED_DAYS = 7  # on which own mail must have been reported
 READY = "dmarc.ready"
 NOTHING = Volume(0, 0, 0)
@@ -42,7 +43,8 @@ class Step:
     """`record`: the exact text for `_dmarc.<domain>` at the stage `next`; `obstacles`: why it is
     too early for it, a sentence each.  `present` is None while nothing is published.
 
-    `back`: the text of the record at the stage before; None where there is none.
+    `unjudged`: the sources that the customer is asked about, each also an obstacle.  `back`: the
+    text of the record at the stage before; None where there is none.
     """
 
     present: Stage | None
@@ -52,6 +54,7 @@ class Step:
     days: int = 0
     volume: Volume = NOTHING
     back: str | None = None
+    unjudged: tuple[SourceRow, ...] = ()
 
     @property
     def offered(self) -> bool:
@@ -79,6 +82,11 @@ def set_days(session: Session, domain: Domain, days: int) -> None:
     session.flush()
 
 
+def days_of(domain: Domain) -> int:
+    """How long each of its stages lasts at least; what is stored may be older than the limits."""
+    return min(max(domain.dmarc_days, FEWEST_DAYS), MOST_DAYS)
+
+
 def next_step(
     session: Session, domain: Domain, now: datetime, own: Dmarc, relay: RelayNames
 ) -> Step | None:
@@ -89,17 +97,19 @@ def next_step(
     following = above(present)
     if following is None:
         return None
-    window = timedelta(days=domain.dmarc_days)
-    since = max(domain.dmarc_since, now - window)
-    volume = summary.volume(summary.daily(session, domain, since))
+    since = max(domain.dmarc_since, now - timedelta(days=days_of(domain)))
+    days = summary.daily(session, domain, since)
+    volume = summary.volume(days)
+    unjudged = tuple(summary.unjudged(session, domain, since, days))
     return Step(
         present,
         following,
         record_at(session, domain, following, relay),
-        tuple(_obstacles(domain, now, volume, own, relay)),
+        (*_obstacles(domain, now, volume, own, relay), *map(_question, unjudged)),
         (now - domain.dmarc_since).days,
         volume,
         back(session, domain, relay),
+        unjudged,
     )
 
 
@@ -157,9 +167,9 @@ def _obstacles(
     if report_address(domain, relay) is None:
         found.append("This relay receives no reports, so nobody knows what would be rejected.")
     age = (now - domain.dmarc_since).days
-    if age < domain.dmarc_days:
+    if age < days_of(domain):
         found.append(
-            f"p={domain.dmarc_stage} has been published for {_days(age)} of {domain.dmarc_days}."
+            f"p={domain.dmarc_stage} has been published for {_days(age)} of {days_of(domain)}."
         )
     if volume.days < REPORTED_DAYS:
         found.append(
@@ -173,6 +183,13 @@ def _obstacles(
             f" messages were not; it takes {own.share:g} %."
         )
     return found
+
+
+def _question(row: SourceRow) -> str:
+    return (
+        f"{row.messages:,} messages came from {row.source}, and {row.failed:,} of them failed:"
+        " say whether they are yours."
+    )
 
 
 def _days(count: int) -> str:

@@ -95,7 +95,10 @@ def set_verdict(session: Session, domain: Domain, source: str, verdict: str | No
         raise Invalid.of("verdict", f"{verdict!r} is not possible; say mine or foreign")
     if source == sources.RELAY:
         raise Invalid.of("source", "mail through this relay is yours already")
-    found = session.get(DmarcSource, (domain.id, source), with_for_update=True)
+    key = (domain.id, source)
+    found = session.get(DmarcSource, key, with_for_update=True)
+    if found is None and _list_late(session, domain, source):
+        found = session.get(DmarcSource, key, with_for_update=True)
     if found is None:
         raise NotFound(f"no report about {domain.name} has named a source {source!r}")
     found.verdict = verdict
@@ -176,6 +179,22 @@ def _register(session: Session, domain: Domain, report: Report, volumes: dict[st
         connection = session.connection()
         added = _INSERTS[connection.dialect.name](_SOURCE)
         connection.execute(added.on_conflict_do_nothing(), rows)
+
+
+def _list_late(session: Session, domain: Domain, source: str) -> bool:
+    """A network for which there was no room, but of which the customer now has something to say;
+    False if no report has named it."""
+    joined = _ROW.join(_REPORT, _ROW.c.report_id == _REPORT.c.id)
+    named = (_REPORT.c.domain_id == domain.id) & (_ROW.c.source == source)
+    columns = (func.sum(_ROW.c.messages), func.min(_REPORT.c.begin_at), func.max(_REPORT.c.end_at))
+    messages, first, last = session.execute(select(*columns).select_from(joined).where(named)).one()
+    if first is None:
+        return False
+    values = {"messages": int(messages), "first_seen_at": first, "last_seen_at": last}
+    connection = session.connection()
+    added = _INSERTS[connection.dialect.name](_SOURCE).on_conflict_do_nothing()
+    connection.execute(added, values | {"domain_id": domain.id, "source": source})
+    return True
 
 
 def _listed(session: Session, domain: Domain, names: Sequence[str]) -> Iterable[str]:

@@ -1,9 +1,10 @@
 """What reports add up to: who sends in a domain's name, how it fares, day by day.
 
 *Aligned* is what passes DMARC: DKIM or SPF has passed in the name of the From domain.  *Own* is
-the mail that the customer stands for: this relay's, that of sources they called theirs, and that
-of known services they did not call foreign.  The rest may be anybody's, and says nothing about
-whether the domain is ready for a stricter policy.
+the mail that the customer stands for: this relay's, that of sources they called theirs, and, unless
+they called it foreign, that of known services and of networks from which SPF was aligned: only the
+domain's owner lets a network pass that.  Aligned DKIM is no such sign, for it also comes from
+forwarders.  The rest may be anybody's; where it is much, the customer is asked (`unjudged`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from datetime import date, datetime
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Select, case, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from franking.domains.dmarc import sources
 from franking.domains.dmarc.models import DmarcReport, DmarcRow, DmarcSource
@@ -23,6 +24,9 @@ from franking.domains.models import Domain
 Verdict = Literal["mine", "foreign"]
 
 MOST_SOURCES = 500
+LARGE = 5.0  # per cent, from which on a network is asked about
+FEWEST_FAILED = 10  # messages, before it is
+MOST_ASKED = 50
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,11 @@ class SourceRow:
     def own(self) -> bool:
         if self.verdict is not None:
             return self.verdict == "mine"
-        return not sources.is_unknown(self.source)
+        return self.spf > 0 or not sources.is_unknown(self.source)
+
+    @property
+    def failed(self) -> int:
+        return self.messages - self.aligned
 
 
 @dataclass(frozen=True)
@@ -88,37 +96,19 @@ def by_source(
     session: Session, domain: Domain, since: datetime, *, limit: int = MOST_SOURCES
 ) -> list[SourceRow]:
     """The largest first, of reports that begin at `since` or later."""
-    messages = func.sum(DmarcRow.messages)
-    query = _of(
-        select(
-            DmarcRow.source,
-            messages,
-            func.sum(_if(DmarcRow.dkim_aligned)),
-            func.sum(_if(DmarcRow.spf_aligned)),
-            func.sum(_if(_ALIGNED)),
-            DmarcSource.verdict,
-            func.min(DmarcReport.begin_at),
-            func.max(DmarcReport.end_at),
-        ),
-        domain,
-        since,
-    )
-    query = query.group_by(DmarcRow.source, DmarcSource.verdict)
-    rows = session.execute(query.order_by(messages.desc(), DmarcRow.source).limit(limit))
-    return [
-        SourceRow(source, int(count), int(dkim), int(spf), int(aligned), verdict, first, last)
-        for source, count, dkim, spf, aligned, verdict, first, last in rows
-    ]
+    query = _sources(domain, since)
+    return _rows(session, query.order_by(_MESSAGES.desc(), DmarcRow.source).limit(limit))
 
 
 def daily(session: Session, domain: Domain, since: datetime) -> list[Day]:
     """For a chart; days without mail are left out.  A report belongs to the day of its middle."""
-    own = func.sum(_if(_OWN))
+    is_own = _own(domain, since)
+    own = func.sum(_if(is_own))
     query = _of(
         select(
             DmarcReport.begin_at,
             DmarcReport.end_at,
-            func.sum(_if(_OWN & _ALIGNED)),
+            func.sum(_if(is_own & _ALIGNED)),
             own,
             func.sum(DmarcRow.messages),
         ),
@@ -144,6 +134,27 @@ def volume(days: Sequence[Day]) -> Volume:
     )
 
 
+def unjudged(
+    session: Session, domain: Domain, since: datetime, days: Sequence[Day]
+) -> list[SourceRow]:
+    """Networks that may be the customer's and whose failing mail is much, the largest first;
+    `days` are those since then.
+
+    Much is `LARGE` per cent of all mail, so forgers have 20 such networks at most, whatever they
+    send, and what is called foreign makes no other one large.  Of a network with aligned mail, a
+    rare thing for forgers, it is that of own mail, so that no flood hides it.
+    """
+    everything = sum(day.own + day.others for day in days)
+    own = volume(days).messages
+    failed = func.sum(_if(~_ALIGNED))
+    aligned = func.sum(_if(_ALIGNED))
+    much = (100 * failed >= LARGE * everything) | ((aligned > 0) & (100 * failed >= LARGE * own))
+    unsaid = DmarcSource.verdict.is_(None) & DmarcRow.source.startswith(sources.UNKNOWN)
+    query = _sources(domain, since).where(unsaid & ~DmarcRow.source.in_(_trusted(domain, since)))
+    query = query.having((failed >= FEWEST_FAILED) & much)
+    return _rows(session, query.order_by(failed.desc(), DmarcRow.source).limit(MOST_ASKED))
+
+
 def _of(
     query: Select[*tuple[Any, ...]], domain: Domain, since: datetime
 ) -> Select[*tuple[Any, ...]]:
@@ -158,11 +169,48 @@ def _of(
     )
 
 
+def _sources(domain: Domain, since: datetime) -> Select[*tuple[Any, ...]]:
+    query = select(
+        DmarcRow.source,
+        _MESSAGES,
+        func.sum(_if(DmarcRow.dkim_aligned)),
+        func.sum(_if(DmarcRow.spf_aligned)),
+        func.sum(_if(_ALIGNED)),
+        DmarcSource.verdict,
+        func.min(DmarcReport.begin_at),
+        func.max(DmarcReport.end_at),
+    )
+    return _of(query, domain, since).group_by(DmarcRow.source, DmarcSource.verdict)
+
+
+def _rows(session: Session, query: Select[*tuple[Any, ...]]) -> list[SourceRow]:
+    return [
+        SourceRow(source, int(count), int(dkim), int(spf), int(aligned), verdict, first, last)
+        for source, count, dkim, spf, aligned, verdict, first, last in session.execute(query)
+    ]
+
+
+def _own(domain: Domain, since: datetime) -> ColumnElement[bool]:
+    known = ~DmarcRow.source.startswith(sources.UNKNOWN)
+    by_itself = known | DmarcRow.source.in_(_trusted(domain, since))
+    return (DmarcSource.verdict == "mine") | (DmarcSource.verdict.is_(None) & by_itself)
+
+
+def _trusted(domain: Domain, since: datetime) -> Select[str]:
+    """Sources from which SPF was aligned."""
+    row, report = aliased(DmarcRow), aliased(DmarcReport)
+    return (
+        select(row.source)
+        .join(report, row.report_id == report.id)
+        .where(report.domain_id == domain.id, report.begin_at >= since)
+        .where(row.spf_aligned, row.messages > 0)
+        .distinct()
+    )
+
+
 def _if(condition: ColumnElement[bool] | Any) -> ColumnElement[int]:
     return case((condition, DmarcRow.messages), else_=0)
 
 
 _ALIGNED = DmarcRow.dkim_aligned | DmarcRow.spf_aligned
-_OWN = (DmarcSource.verdict == "mine") | (
-    DmarcSource.verdict.is_(None) & ~DmarcRow.source.startswith(sources.UNKNOWN)
-)
+_MESSAGES = func.sum(DmarcRow.messages)

@@ -13,7 +13,7 @@ from franking.domains.config import Dkim
 from franking.domains.keys import keys_of
 from franking.domains.models import DkimKey, Domain
 from franking.domains.records import Record, dkim_value
-from franking.domains.rotation import turns
+from franking.domains.rotation import clocks, turns
 from franking.domains.rotation.succession import key_record
 
 
@@ -37,14 +37,30 @@ class KeyStatus:
     waits_for: str | None = None
 
 
-def status(session: Session, domain: Domain, now: datetime, own: Dkim) -> Sequence[KeyStatus]:
-    """The signing keys first, then what comes, then what goes."""
+@dataclass(frozen=True)
+class _View:
+    """What is looked at, when, and with which settings."""
+
+    session: Session
+    domain: Domain
+    now: datetime
+    own: Dkim
+    ttl: int
+
+
+def status(
+    session: Session, domain: Domain, now: datetime, own: Dkim, ttl: int = turns.TTL
+) -> Sequence[KeyStatus]:
+    """The signing keys first, then what comes, then what goes.  `ttl`: seconds, of customers'
+    records (`dns.ttl`)."""
     order = ("active", "pending", "retiring")
     found = sorted(keys_of(session, domain), key=lambda key: order.index(key.state))
-    return [_of(session, domain, key, now, own) for key in found]
+    view = _View(session, domain, now, own, ttl)
+    return [_of(view, key) for key in found]
 
 
-def _of(session: Session, domain: Domain, key: DkimKey, now: datetime, own: Dkim) -> KeyStatus:
+def _of(view: _View, key: DkimKey) -> KeyStatus:
+    behind = relayzone.target(view.domain, key.selector, view.own.zone)
     return KeyStatus(
         selector=key.selector,
         algorithm=key.algorithm,
@@ -53,33 +69,30 @@ def _of(session: Session, domain: Domain, key: DkimKey, now: datetime, own: Dkim
         created_at=key.created_at,
         activated_at=key.activated_at,
         seen_at=key.seen_at,
-        next_at=_next_at(key, own),
-        record=key_record(domain, key),
-        target=(
-            relayzone.target(domain, key.selector, own.zone) if key.method == "cname" else None
-        ),
-        waits_for=_waits_for(session, domain, key, now, own) if key.state == "pending" else None,
+        next_at=_next_at(view, key),
+        record=key_record(view.domain, key),
+        target=behind if key.method == "cname" else None,
+        waits_for=_waits_for(view, key) if key.state == "pending" else None,
     )
 
 
-def _next_at(key: DkimKey, own: Dkim) -> datetime | None:
+def _next_at(view: _View, key: DkimKey) -> datetime | None:
     if key.state == "retiring":
-        return key.remove_at
+        return clocks.end_of(key, view.own)
     if key.state == "active":
-        return turns.turn_of(key, own)
-    return key.activate_at if key.seen_at is None else turns.ready_at(key, own)
+        return turns.turn_of(key, view.own)
+    return key.activate_at if key.seen_at is None else turns.ready_at(key, view.own, view.ttl)
 
 
-def _waits_for(
-    session: Session, domain: Domain, key: DkimKey, now: datetime, own: Dkim
-) -> str | None:
-    name = key_record(domain, key).name
+def _waits_for(view: _View, key: DkimKey) -> str | None:
+    name = key_record(view.domain, key).name
     if key.method == "cname":
-        entry = relayzone.entry_of(session, domain, key, own.zone)
+        zone = view.own.zone
+        entry = relayzone.entry_of(view.session, view.domain, key, zone)
         if entry is None or entry.published != dkim_value(key):
             why = f" ({entry.error})" if entry is not None and entry.error else ""
-            return f"the server of {own.zone} has not been told yet{why}"
+            return f"the server of {zone} has not been told yet{why}"
     if key.seen_at is None:
         return f"{name} is not seen by everybody yet"
-    ready = turns.ready_at(key, own)
-    return f"it signs from {ready:%Y-%m-%d %H:%MZ} on" if ready > now else None
+    ready = turns.ready_at(key, view.own, view.ttl)
+    return f"it signs from {ready:%Y-%m-%d %H:%MZ} on" if ready > view.now else None

@@ -4,41 +4,44 @@
 
 A key is made `announce_days` before the present one is `rotate_months` old.  It signs once its turn
 has come and its record was seen, at the authoritative servers and at every configured resolver, for
-as long as an answer may be cached (`zone_ttl`).  So a customer who never publishes it keeps the old
-key, and is reminded.  The old key's record stays for the longest life in a queue and `keep_days`
-more; mail that waits in our hold queue prolongs that.
+as long as an answer may be cached (`zone_ttl`, and of a customer's own record `dns.ttl`).  So a
+customer who never publishes it keeps the old key, and is reminded.  The old key's record stays for
+the longest life in a queue and `keep_days` more; mail that waits in our hold queue prolongs that.
 
 Behind CNAMEs there are two slots.  What is in a slot is not replaced before its key is gone: a
 receiver that has the mail must find the key that has signed it.
 
 `step` moves one domain on; it may be called at any time, any number of times.  It asks no DNS:
-`questions` says what to ask before, outside of a transaction.
+`preview` says what to ask before, and which keys to make, outside of a transaction.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
-from franking.domains import keys, relayzone
+from franking.domains import keys, locks, relayzone
 from franking.domains.config import Dkim
+from franking.domains.dkim import Pairs
 from franking.domains.models import DkimKey, Domain
 from franking.domains.records import Record
-from franking.domains.rotation import selectors, turns
+from franking.domains.rotation import clocks, selectors, turns
 from franking.domains.rotation.succession import Seen, Succession, key_record
-from franking.reasons import Invalid, Taken
+from franking.reasons import Invalid, NotFound, Taken
 
 __all__ = [
+    "Preview",
     "Seen",
     "begin",
     "due",
     "key_record",
     "postpone",
-    "questions",
+    "preview",
     "step",
     "switch_method",
 ]
@@ -47,8 +50,10 @@ Method = Literal["txt", "cname"]
 
 
 def due(session: Session, now: datetime, limit: int) -> Sequence[int]:
-    """Ids of domains whose keys want to be looked at, the longest waiting first."""
-    query = select(Domain.id).where(Domain.dkim_due_at <= now)
+    """Ids of domains whose keys want to be looked at, the longest waiting first.  What is due later
+    than can be was written by a clock that was ahead, and is due."""
+    impossible = Domain.dkim_due_at > now + turns.LONGEST
+    query = select(Domain.id).where(or_(Domain.dkim_due_at <= now, impossible))
     return session.scalars(query.order_by(Domain.dkim_due_at, Domain.id).limit(limit)).all()
 
 
@@ -58,12 +63,26 @@ def postpone(session: Session, domain_id: int, until: datetime) -> None:
     session.execute(update(Domain).where(waiting).values(dkim_due_at=until))
 
 
-def questions(session: Session, domain: Domain, now: datetime, own: Dkim) -> list[Record]:
-    """The records that `step` would ask `seen` for."""
+@dataclass(frozen=True)
+class Preview:
+    """What `step` will need.  `questions`: the records that it asks `seen` for; `to_make`: the
+    algorithms of keys that it will make; `untold`: names of records that the relay's own zone
+    should have had for a day."""
+
+    questions: Sequence[Record] = ()
+    to_make: Sequence[str] = ()
+    untold: Sequence[str] = ()
+
+
+def preview(
+    session: Session, domain: Domain, now: datetime, own: Dkim, prefix: str = "frank"
+) -> Preview:
+    """Reads only, and is not binding: what has changed meanwhile, `step` does without."""
     if not _in_use(domain):
-        return []
-    at = Succession(session, domain, now, own)
-    return [key_record(domain, key) for key in at.present("pending") if at.in_zone(key)]
+        return Preview()
+    at = Succession(session, domain, now, own, prefix=prefix)
+    asked = [key_record(domain, key) for key in at.present("pending") if at.in_zone(key)]
+    return Preview(asked, at.to_make(), at.untold())
 
 
 def step(
@@ -75,19 +94,27 @@ def step(
     master_key: bytes,
     seen: Seen,
     prefix: str = "frank",
+    ttl: int = turns.TTL,
+    pairs: Pairs | None = None,
+    removing: bool = True,
 ) -> list[str]:
-    """Do what is due for a domain; returns what was done, in words.  `prefix` is the brand's."""
+    """Do what is due for a domain; returns what was done, in words.
+
+    `prefix` is the brand's; `ttl`: seconds, of customers' records (`dns.ttl`); `pairs`: keys that
+    were made beforehand; `removing`: whether `now` can be believed to be that late.
+    """
     _lock(session, domain)
-    at = Succession(session, domain, now, own, master_key, prefix)
+    at = Succession(session, domain, now, own, master_key, prefix, ttl, pairs)
     if domain.removed_at is not None:
         for key in at.present():
             at.delete(key)
         at.settle(None)
         return []
-    done = at.remove_old()
+    clocks.heal(at.present(), now, own)
+    done = at.remove_old() if removing else []
     if _in_use(domain):
         done += at.announce() + at.activate(seen)
-    at.settle(turns.next_look(at.present(), now, own))
+    at.settle(turns.next_look(at.present(), now, own, ttl))
     return done
 
 
@@ -100,10 +127,12 @@ def begin(
     master_key: bytes,
     prefix: str = "frank",
     selector: str | None = None,
+    pairs: Pairs | None = None,
 ) -> Sequence[DkimKey]:
     """Rotate as soon as the new records are seen; returns the pending keys.
 
-    Those that wait already are only hurried.  Raises Invalid, Taken.
+    Those that wait already are only hurried.  `pairs`: of `keys.prepared`, made before the
+    transaction began.  Raises Invalid, Taken.
     """
     _lock(session, domain)
     if domain.verified_at is None:
@@ -111,7 +140,7 @@ def begin(
     if selector is not None and domain.dkim_method == "cname":
         raise Invalid.of("selector", f"{domain.name} has CNAMEs of fixed selectors")
     base = selectors.checked(selector) if selector is not None else None
-    at = Succession(session, domain, now, own, master_key, prefix)
+    at = Succession(session, domain, now, own, master_key, prefix, pairs=pairs)
     for algorithm in selectors.algorithms(own):
         wanted = base and base + selectors.SUFFIX[algorithm]
         waiting = at.pending(algorithm)
@@ -134,20 +163,25 @@ def switch_method(
     own: Dkim,
     master_key: bytes,
     prefix: str = "frank",
+    pairs: Pairs | None = None,
 ) -> Sequence[DkimKey]:
     """Publish keys by CNAMEs into the relay's zone, or as TXT records; returns the keys to come.
 
-    The present key signs until the new way's records are seen.  Raises Invalid, Taken.
+    The present key signs until the new way's records are seen.  Raises Invalid, NotFound, Taken.
     """
     if method == "cname" and not own.zone:
         raise Invalid.of("method", "this relay has no zone for CNAMEs to point to (dkim.zone)")
     _lock(session, domain)
+    if domain.removed_at is not None:
+        raise NotFound(f"{domain.name} was removed")
     at = Succession(session, domain, now, own, master_key, prefix)
     if domain.dkim_method == method:
         return at.present("pending")
     domain.dkim_method = method
     if domain.verified_at is None:
-        return keys.first_keys(session, domain, master_key, own=own, prefix=prefix, now=now)
+        return keys.first_keys(
+            session, domain, master_key, own=own, prefix=prefix, now=now, pairs=pairs
+        )
     if own.zone:
         domain.dkim_token = domain.dkim_token or relayzone.new_token()
     for key in at.present("pending"):  # it has never signed
@@ -155,7 +189,7 @@ def switch_method(
     if all(key.method == method for key in at.present("active")):
         at.settle(now)  # back again, before anything came of it
         return []
-    return begin(session, domain, now, own=own, master_key=master_key, prefix=prefix)
+    return begin(session, domain, now, own=own, master_key=master_key, prefix=prefix, pairs=pairs)
 
 
 def _in_use(domain: Domain) -> bool:
@@ -164,5 +198,4 @@ def _in_use(domain: Domain) -> bool:
 
 def _lock(session: Session, domain: Domain) -> None:
     """As it is now, and nobody else's until this transaction ends."""
-    session.flush()  # `refresh` would forget what was not written
-    session.refresh(domain, with_for_update=True)
+    locks.lock(session, domain)

@@ -10,11 +10,11 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from franking.accounts.models import Account
-from franking.domains import keys, relayzone
+from franking.domains import dkim, keys, relayzone
 from franking.domains.config import Dkim
 from franking.domains.models import DkimKey, Domain
 from franking.domains.records import Record, dkim_value
-from franking.domains.rotation import selectors, turns
+from franking.domains.rotation import clocks, selectors, turns
 from franking.mail.models import HeldMessage, Message
 from franking.money.terms import terms_of
 from franking.notices import notices
@@ -32,8 +32,8 @@ def key_record(domain: Domain, key: DkimKey) -> Record:
 
 @dataclass
 class Succession:
-    """One domain at one moment.  `prefix` is the brand's.  What methods return is what they have
-    done, in words."""
+    """One domain at one moment.  `prefix` is the brand's; `ttl`: seconds, of customers' records;
+    `pairs`: made beforehand.  What methods return is what they have done, in words."""
 
     session: Session
     domain: Domain
@@ -41,6 +41,8 @@ class Succession:
     own: Dkim
     master_key: bytes = b""
     prefix: str = "frank"
+    ttl: int = turns.TTL
+    pairs: dkim.Pairs | None = None
 
     def __post_init__(self) -> None:
         self._keys = list(keys.keys_of(self.session, self.domain))
@@ -57,7 +59,7 @@ class Succession:
         key = keys.make(
             self.session, self.domain, self.master_key, own=self.own, prefix=self.prefix,
             algorithm=algorithm, state="pending", activate_at=turn, now=self.now,
-            selector=selector,
+            selector=selector, pairs=self.pairs,
         )  # fmt: skip
         self._keys.append(key)
         self._ask_for(key)
@@ -78,7 +80,8 @@ class Succession:
     def remove_old(self) -> list[str]:
         done = []
         for key in self.present("retiring"):
-            if key.remove_at is not None and key.remove_at > self.now:
+            key.remove_at = clocks.end_of(key, self.own)
+            if key.remove_at > self.now:
                 continue
             if self._signed_mail_waits(key):
                 key.remove_at = self.now + turns.DAY
@@ -107,8 +110,26 @@ class Succession:
     def announce(self) -> list[str]:
         """Make the successors of keys whose turn comes, of all algorithms at once, so that the
         customer has one errand.  What has no successor any more ends with its turn."""
+        wanted = selectors.algorithms(self.own)
+        done = [
+            self._end(key)
+            for key in self.present("active")
+            if key.algorithm not in wanted and self._over(key)
+        ]
+        for algorithm, turn in self.coming():
+            try:
+                key = self.add(algorithm, turn)
+            except Taken:  # both slots, for some days yet
+                continue
+            done.append(f"made key {key.selector}")
+        return done
+
+    def coming(self) -> list[tuple[str, datetime]]:
+        """Algorithms that need a key now, and its turn.  None where an operator has said that a
+        domain is the account's (`assumed`): nobody may be there to publish records."""
+        if self.domain.verified_by == "assumed":
+            return []
         active, wanted = self.present("active"), selectors.algorithms(self.own)
-        done = [self._end(key) for key in active if key.algorithm not in wanted and self._over(key)]
         coming = [
             turn
             for key in active
@@ -117,15 +138,19 @@ class Succession:
             and (turn := turns.turn_of(key, self.own)) is not None
             and turn - self.own.announce_days * turns.DAY <= self.now
         ]
-        for algorithm in wanted if coming else ():
-            if self.pending(algorithm) or self._lasts(active, algorithm, min(coming)):
-                continue
-            try:
-                key = self.add(algorithm, max(self.now, min(coming)))
-            except Taken:  # both slots, for some days yet
-                continue
-            done.append(f"made key {key.selector}")
-        return done
+        return [
+            (algorithm, max(self.now, min(coming)))
+            for algorithm in (wanted if coming else ())
+            if not self.pending(algorithm) and not self._lasts(active, algorithm, min(coming))
+        ]
+
+    def to_make(self) -> list[str]:
+        """Algorithms of the keys that `announce` will make, if nothing changes until then."""
+        return [
+            algorithm
+            for algorithm, _turn in self.coming()
+            if keys.free_slot(self.domain, self.prefix, algorithm, self._keys)
+        ]
 
     def _over(self, key: DkimKey) -> bool:
         turn = turns.turn_of(key, self.own)
@@ -143,7 +168,10 @@ class Succession:
     def activate(self, seen: Seen) -> list[str]:
         done = []
         for key in self.present("pending"):
-            found = seen(key_record(self.domain, key)) if self.in_zone(key) else False
+            if not self.in_zone(key):  # the operator's business, see `untold`
+                key.seen_at = None
+                continue
+            found = seen(key_record(self.domain, key))
             if found is None:
                 continue
             if not found:
@@ -151,7 +179,7 @@ class Succession:
                 self._ask_for(key)
                 continue
             key.seen_at = key.seen_at or self.now
-            if self.now >= turns.ready_at(key, self.own):
+            if self.now >= turns.ready_at(key, self.own, self.ttl):
                 self._take_over(key)
                 done.append(f"key {key.selector} signs")
         return done
@@ -163,12 +191,22 @@ class Succession:
         entry = relayzone.entry_of(self.session, self.domain, key, self.own.zone)
         return entry is not None and entry.published == entry.value == dkim_value(key)
 
+    def untold(self) -> list[str]:
+        """Names of records that the relay's own zone should have had for a day."""
+        return [
+            key_record(self.domain, key).name
+            for key in self.present("pending")
+            if turns.behind(key, self.now) and not self.in_zone(key)
+        ]
+
     def _take_over(self, key: DkimKey) -> None:
         detail = {"domain": self.domain.name, "selector": key.selector}
         for old in self.present("active"):
             if old.algorithm == key.algorithm:
                 until = self._retire(old)
-                if old.method == "txt":  # the customer's own record; the day after, to be sure
+                # A record of the customer's own: the old key, or the CNAME that they will delete
+                # now that keys are TXT records.  The day after, to be sure.
+                if "txt" in (old.method, key.method):
                     detail["keep_until"] = f"{until + turns.DAY:%Y-%m-%d}"
         key.state = "active"
         key.activated_at = self.now

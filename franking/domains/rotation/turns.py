@@ -14,6 +14,8 @@ REMIND = WEEK = 7 * DAY
 REMIND_LATE, LATE = 28 * DAY, 28 * DAY  # who has not published it for so long knows
 SOON, LATER = timedelta(minutes=1), timedelta(hours=1)  # between looks for a record
 LEAST = timedelta(seconds=1)
+LONGEST = WEEK + DAY  # between two looks; what is due later than that was written by a wrong clock
+TTL = 3600  # seconds, of customers' records: the default of `dns.ttl`
 
 
 def turn_of(key: DkimKey, own: Dkim) -> datetime | None:
@@ -29,11 +31,12 @@ def announced_at(key: DkimKey, own: Dkim) -> datetime | None:
     return None if turn is None else turn - own.announce_days * DAY
 
 
-def ready_at(key: DkimKey, own: Dkim) -> datetime:
+def ready_at(key: DkimKey, own: Dkim, ttl: int = TTL) -> datetime:
     """When a pending key that is seen may sign: in its turn, and not before what some resolver may
-    still have of this name from before is over."""
+    still have of this name from before is over.  `ttl`: seconds, of the customer's own records."""
     assert key.seen_at is not None
-    return max(key.activate_at or key.seen_at, key.seen_at + timedelta(seconds=own.zone_ttl))
+    remembered = own.zone_ttl if key.method == "cname" else max(own.zone_ttl, ttl)
+    return max(key.activate_at or key.seen_at, key.seen_at + timedelta(seconds=remembered))
 
 
 def removable_at(retired_at: datetime, own: Dkim, hold_days: int = 0) -> datetime:
@@ -51,16 +54,24 @@ def remind(key: DkimKey, now: datetime) -> bool:
     return key.told_at is None or now >= key.told_at + gap
 
 
-def next_look(keys: Sequence[DkimKey], now: datetime, own: Dkim) -> datetime:
+def behind(key: DkimKey, now: datetime) -> bool:
+    """Whether this pending key should have been in the relay's own zone a day ago at least."""
+    return now >= max(key.created_at, key.activate_at or key.created_at) + DAY
+
+
+def next_look(keys: Sequence[DkimKey], now: datetime, own: Dkim, ttl: int = TTL) -> datetime:
     """Once a week at least: settings change."""
     times = [now + WEEK]
     for key in keys:
         if key.state == "retiring":
-            times.append(key.remove_at or now)
+            end = key.remove_at or now
+            times.append(end if end > now else now + LATER)
         elif key.state == "active":
-            times.append(announced_at(key, own) or now + WEEK)
+            turn = announced_at(key, own) or now + WEEK
+            times.append(turn if turn > now else now + LATER)  # its successor waits for something
         elif key.seen_at is not None:
-            times.append(ready_at(key, own))
+            ready = ready_at(key, own, ttl)
+            times.append(ready if ready > now else now + SOON)  # somebody does not answer
         else:
             hurry = key.method == "cname" or now < (key.activate_at or now) + DAY <= now + DAY
             times.append(now + (SOON if hurry else LATER))

@@ -13,6 +13,9 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
+DAY = 24 * 60 * 60  # seconds
+STRIDE = 53_399  # about DAY / 1.618, and without a common divisor
+
 
 def upgrade() -> None:
     op.create_table(
@@ -37,6 +40,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_zone_entry")),
     )
     _create_reports()
+    _create_used_selectors()
     op.create_table(
         "dmarc_source",
         sa.Column(
@@ -160,7 +164,13 @@ def upgrade() -> None:
         )
         batch_op.create_index("ix_domain_check_due_at", ["check_due_at"], unique=False)
         batch_op.create_index("ix_domain_dkim_due_at", ["dkim_due_at"], unique=False)
-        batch_op.create_unique_constraint(batch_op.f("uq_domain_dmarc_token"), ["dmarc_token"])
+        batch_op.create_index(
+            "uq_domain_dmarc_token",
+            ["dmarc_token"],
+            unique=True,
+            sqlite_where=sa.text("dmarc_token IS NOT NULL"),
+            postgresql_where=sa.text("dmarc_token IS NOT NULL"),
+        )
     _give_addresses()
     op.execute("UPDATE dkim_key SET activated_at = created_at")
     op.execute(
@@ -168,9 +178,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("dkim_key", schema=None) as batch_op:
         batch_op.drop_column("active")
-    op.execute(
-        "UPDATE domain SET check_due_at = CURRENT_TIMESTAMP, dkim_due_at = CURRENT_TIMESTAMP"
-    )
+    _spread()
     with op.batch_alter_table("account", schema=None) as batch_op:
         batch_op.drop_constraint(op.f("ck_account_status"), type_="check")
         batch_op.create_check_constraint(
@@ -213,6 +221,28 @@ def _create_reports() -> None:
             "ix_dmarc_report_domain_id_received_at", ["domain_id", "received_at"], unique=False
         )
         batch_op.create_index("ix_dmarc_report_received_at", ["received_at"], unique=False)
+
+
+def _create_used_selectors() -> None:
+    op.create_table(
+        "used_selector",
+        sa.Column("domain", sa.String(length=253), nullable=False),
+        sa.Column("selector", sa.String(length=63), nullable=False),
+        sa.PrimaryKeyConstraint("domain", "selector", name=op.f("pk_used_selector")),
+    )
+    op.execute(
+        "INSERT INTO used_selector (domain, selector) SELECT DISTINCT domain.name, selector"
+        " FROM dkim_key JOIN domain ON domain.id = dkim_key.domain_id"
+    )
+
+
+def _spread() -> None:
+    """Each domain's first look at a time of its own, within a day; neighbours far apart."""
+    after = f"(id * {STRIDE} % {DAY})"
+    due = f"CURRENT_TIMESTAMP + {after} * INTERVAL '1 second'"
+    if op.get_bind().dialect.name == "sqlite":
+        due = f"datetime('now', '+' || {after} || ' seconds')"
+    op.execute(f"UPDATE domain SET check_due_at = {due}, dkim_due_at = {due}")
 
 
 def _give_addresses() -> None:

@@ -28,7 +28,7 @@ def world() -> Iterator[FakeDns]:
 
 @pytest.fixture
 def dns(world: FakeDns) -> Dns:
-    return Dns(resolvers=(str(world),), authoritative_port=world.port, timeout=0.5)
+    return Dns(resolvers=(str(world),), authoritative_port=world.port, timeout=1.5)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from franking import doctor
 from franking.db import Database, utcnow
 from franking.deliverability import results
 from franking.deliverability.findings import Finding, fail, ok
+from franking.domains import relayzone
 from franking.settings import load
 from tests.command_line import Cli
 from tests.dns.fakedns import FakeDns
@@ -32,7 +33,7 @@ def cli(tmp_path: Path, world: FakeDns) -> Cli:
         f'node = "n1"\ndatabase_url = "sqlite:///{tmp_path}/f.db"\n'
         f'master_key = "{MASTER_KEY_BASE64}"\n{OFF}'
         f'[deliverability]\nca_file = "{ca_file}"\ntimeout = 5\n'
-        f'[dns]\nresolvers = ["{world}"]\nauthoritative_port = {world.port}\ntimeout = 0.5\n'
+        f'[dns]\nresolvers = ["{world}"]\nauthoritative_port = {world.port}\ntimeout = 1.5\n'
         f'[smtp]\nhost = "127.0.0.1"\n'
     )
     made = Cli(file)
@@ -57,11 +58,19 @@ def group(cli: Cli, *options: str) -> list[tuple[str, str]]:
 def test_doctor_shows_what_the_worker_has_found(cli: Cli) -> None:
     known(cli, GOOD, LOST, ago=timedelta(minutes=119))
     stored = [("helo", "ok"), ("ptr", "fail"), ("outside view", "warn")]
-    asked = [("addresses", "warn"), ("certificate", "fail")]
+    asked = [("addresses", "warn"), ("resolver", "ok"), ("certificate", "fail")]
     assert group(cli) == stored
     assert group(cli, "--now") == asked
     known(cli, GOOD, LOST, ago=timedelta(minutes=121))
     assert group(cli) == asked
+
+
+def test_doctor_knows_what_the_zone_must_have(cli: Cli) -> None:
+    database = Database(load(cli.settings).database_url)
+    with database.transaction() as session:
+        relayzone.put(session, "frank1.k1.old.test", "v=DKIM1; p=1")
+    database.close()
+    assert ("dkim zone", "warn") in group(cli, "--now")
 
 
 def test_doctor_in_words(cli: Cli) -> None:
@@ -79,7 +88,7 @@ def test_doctor_without_a_database(cli: Cli) -> None:
         smtp = settings.smtp.model_copy(update={"ports": ports})
         report = doctor.deliverability(settings.model_copy(update={"smtp": smtp}))
     assert [(f.name, f.status) for f in report.findings] == [
-        ("addresses", "warn"), ("certificate", "ok"),
+        ("addresses", "warn"), ("resolver", "ok"), ("certificate", "ok"),
     ]  # fmt: skip
 
 

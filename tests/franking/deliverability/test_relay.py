@@ -9,11 +9,13 @@ import pytest
 from pydantic import ValidationError
 
 from franking.db import utcnow
+from franking.deliverability import resolvers
 from franking.deliverability.config import Deliverability
 from franking.deliverability.findings import Check, Finding, ok, run
 from franking.deliverability.listeners import Peer
 from franking.deliverability.relay import examine, helo_name
 from franking.dns.lookups import Resolvers
+from franking.domains import lost
 from franking.settings import Settings
 from stack.postfix import write
 from tests.dns.fakedns import FakeDns
@@ -50,10 +52,11 @@ def whole(world: FakeDns, node: Make) -> Settings:
     )
 
 
-def test_all_that_is_asked(whole: Settings, lookup: Resolvers) -> None:
+def test_all_that_is_asked(whole: Settings, world: FakeDns, lookup: Resolvers) -> None:
     """The reports go to another node of ours."""
     found = examine(whole, lookup, utcnow(), [Peer("n2", ("192.0.2.26",), ())])
     assert [(f.name, f.subject, f.status) for f in found] == [
+        ("resolver", str(world), "ok"),
         ("helo", "out1.relay.test", "ok"),
         ("ptr", "192.0.2.25", "ok"),
         ("ptr", "2001:db8::25", "ok"),
@@ -78,6 +81,26 @@ def test_without_addresses_nobody_is_asked(world: FakeDns, node: Make, lookup: R
     assert (found.name, found.status) == ("addresses", "warn")
     assert 'addresses = ["192.0.2.1", …]' in found.fix
     assert not world.asked
+
+
+def test_a_resolver_that_is_dead(world: FakeDns, node: Make) -> None:
+    """With one of them, nothing is ever seen by all."""
+    alive, dead = str(world), f"127.0.0.3@{world.port}"
+    settings = node(dns={"resolvers": [alive, dead], "timeout": 0.2})
+    found = resolvers.each(settings, Resolvers(settings.dns))
+    assert [(f.subject, f.status) for f in found] == [(alive, "ok"), (dead, "fail")]
+    assert found[1].fix == "have it answer, or remove it from dns.resolvers"
+    settings = node(dns={"resolvers": [dead], "timeout": 0.2})
+    (only, *_rest) = examine(settings, Resolvers(settings.dns), utcnow())
+    assert (only.subject, only.status) == (dead, "warn"), "a laptop"
+
+
+def test_what_is_known_of_the_dkim_zone(whole: Settings, lookup: Resolvers) -> None:
+    known = lost.Known([("frank1.k1.dkim.relay.test", "v=DKIM1; p=1")], 3, "frank1.k1.old.test")
+    found = examine(whole, lookup, utcnow(), zone=known)
+    assert [(f.subject, f.status) for f in found if f.name == "dkim zone"] == [
+        ("dkim.relay.test", "fail"), ("former zone", "warn"),
+    ]  # fmt: skip
 
 
 def test_helo_is_what_postfix_says(node: Make, tmp_path: Path) -> None:

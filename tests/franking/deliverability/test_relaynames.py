@@ -136,6 +136,26 @@ def test_the_dkim_zone_answers(world: FakeDns, lookup: Resolvers) -> None:
     assert relaynames.dkim_zone(lookup, "dkim.relay.test").status == "ok"
 
 
+def test_keys_that_the_dkim_zone_has_lost(world: FakeDns, lookup: Resolvers) -> None:
+    """It was restored, and answers."""
+    keys = [(f"frank1.k{n}.dkim.relay.test", f"v=DKIM1; p={n}") for n in range(3)]
+    world.set_zone("dkim.relay.test", "\n".join(f'{n}. TXT "{text}"' for n, text in keys))
+    assert relaynames.dkim_zone(lookup, "dkim.relay.test", keys).status == "ok"
+    world.faults[keys[1][0]] = "servfail"
+    silent = relaynames.dkim_zone(lookup, "dkim.relay.test", keys)
+    assert (silent.status, silent.certain) == ("warn", False)
+    world.set_zone("dkim.relay.test", 'frank1.k0 TXT "v=DKIM1; p=0"')
+    found = relaynames.dkim_zone(lookup, "dkim.relay.test", keys)
+    assert (found.status, "dkim publish --all" in found.fix) == ("fail", True)
+    assert found.detail == f"1 of 3 keys that it was told of are not there: {keys[2][0]}"
+
+
+def test_records_of_a_former_zone(world: FakeDns) -> None:
+    found = relaynames.former_zone("dkim.relay.test", 7, "frank1.k0.old.test")
+    assert (found.status, "frank1.k0.old.test" in found.detail) == ("warn", True)
+    assert "dkim.zone is empty" in relaynames.former_zone("", 7, "x").detail
+
+
 def test_the_dkim_zone_is_no_zone(world: FakeDns, lookup: Resolvers) -> None:
     world.set_zone("relay.test", 'dkim TXT "only a name"')
     found = relaynames.dkim_zone(lookup, "dkim.relay.test")

@@ -20,6 +20,7 @@ from tests import factories
 
 START = datetime(2026, 1, 10, 9, tzinfo=UTC)
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
+TTL = timedelta(seconds=3600)  # of the customer's records
 OWN = Dkim(zone="keys.relay.example")
 
 
@@ -29,7 +30,7 @@ class Rotating:
 
     def __init__(
         self, session: Session, own: Dkim = OWN, *, method: ownership.Method = "txt",
-        verified: bool = True,
+        verified: bool = True, by: str = "dns",
     ) -> None:  # fmt: skip
         self.session = session
         self.own = own
@@ -42,7 +43,7 @@ class Rotating:
             dkim=own, method=method,
         )  # fmt: skip
         if verified:
-            ownership.mark_verified(self.session, domain, by="assumed", now=START)
+            ownership.mark_verified(self.session, domain, by=by, now=START)
         self.domain_id, self.account_id = domain.id, account.id
         self.tell()
 

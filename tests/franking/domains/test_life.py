@@ -217,6 +217,18 @@ def test_what_was_found_is_kept_per_record(database: Database, domain_id: int) -
         assert "return_path" not in purposes and "ownership" in purposes
 
 
+def test_a_clock_that_was_ahead_does_not_end_the_looks(database: Database, domain_id: int) -> None:
+    with database.transaction() as session:
+        domain = session.get_one(Domain, domain_id)
+        ahead = NOW + 365 * DAY
+        look(session, domain, ahead)
+        assert life.due(session, NOW, 1) == [domain_id]
+        assert life.claim(session, NOW, 1) == [domain_id]
+        assert life.due(session, NOW, 1) == []
+        look(session, domain, NOW)
+        assert life.due(session, NOW + HOUR, 1) == [], "tomorrow is not far"
+
+
 def test_a_claim_is_a_lease(database: Database) -> None:
     with database.transaction() as session:
         account = factories.account(session)

@@ -12,6 +12,7 @@ from franking.db import Database
 from franking.dns.answers import Answer, Lookup
 from franking.dns.lookups import Resolvers
 from franking.domains import life, ownership
+from franking.domains.keys import keys_of
 from franking.domains.models import Domain
 from franking.domains.records import RelayNames
 from franking.settings import Settings
@@ -78,9 +79,14 @@ def test_two_accounts_one_zone(database: Database, own: Settings, server: FakeDn
 def test_the_key_of_another_account_is_told(
     database: Database, own: Settings, server: FakeDns
 ) -> None:
-    """Its token is right, its DKIM record has a foreign key."""
+    """The record at its own selector has a foreign key."""
     [mine], [theirs] = (added(database, own, "shop.test") for _ in range(2))
-    publish(server, database, own, theirs)
+    with database.session() as session:
+        (mine_,), (theirs_,) = (
+            keys_of(session, session.get_one(Domain, each)) for each in (mine, theirs)
+        )
+    name, text = zone(database, own, theirs)
+    server.set_zone(name, text.replace(theirs_.selector, mine_.selector))
     findings = life.look_at(database, own, Resolvers(own.dns), mine, NOW)
     dkim = next(f for f in findings if f.record.purpose == "dkim")
     assert dkim.status == "wrong" and "another account" in dkim.advice

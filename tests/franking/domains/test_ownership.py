@@ -170,6 +170,20 @@ def test_what_comes_back_is_new(database: Database, two: tuple[Account, Account]
         assert ownership.all_of(session, two[0]) == [back]
 
 
+def test_it_comes_back_unverified_whatever_was_left(
+    database: Database, two: tuple[Account, Account]
+) -> None:
+    with database.transaction() as session:
+        row = ownership.add(session, two[0], "example.com", master_key=KEY)
+        ownership.remove(session, two[0], "example.com", NOW)
+        row.verified_at = row.return_path_at = NOW
+        row.failing_since = row.warned_at = row.suspended_at = NOW
+        row.verified_by = "dns"
+        back = ownership.add(session, two[0], "example.com", master_key=KEY)
+        assert (back.verified_at, back.verified_by, back.return_path_at) == (None, None, None)
+        assert (back.failing_since, back.warned_at, back.suspended_at) == (None, None, None)
+
+
 def test_a_credential_loses_the_domain_and_gains_no_freedom(
     database: Database, two: tuple[Account, Account]
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import dns.message
 import dns.query
@@ -12,6 +13,7 @@ import dns.rcode
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from franking.db import Database
 from franking.domains import dkim, publication, relayzone
@@ -191,6 +193,31 @@ def test_a_change_on_the_way_is_told_next(database: Database, own: Dkim) -> None
         publication.told(session, own, NOW)
         relayzone.put(session, f"a.{ZONE}", "two")
     assert publication.publish(database, own, NOW, node="n1").told == 1
+
+
+def test_what_changes_before_it_has_the_turn_is_not_told_as_it_was(
+    database: Database, knot: Knot, own: Dkim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(database, a="one", b="two")
+    real = duties.take
+
+    def late(session: Session, *args: Any, **keywords: Any) -> bool:
+        relayzone.put(session, f"a.{ZONE}", "three")
+        relayzone.withdraw(session, f"b.{ZONE}")
+        return real(session, *args, **keywords)
+
+    monkeypatch.setattr(duties, "take", late)
+    assert publication.publish(database, own, NOW, node="n1").told == 1
+    assert answered(knot, f"a.{ZONE}") == [("three", 77)]
+    assert answered(knot, f"b.{ZONE}") == []
+
+
+def test_what_is_withdrawn_from_a_former_zone_is_forgotten(database: Database, own: Dkim) -> None:
+    with database.transaction() as session:
+        relayzone.put(session, "a.former.example", "one").published = "one"
+        relayzone.withdraw(session, "a.former.example")
+    assert publication.publish(database, own, NOW, node="n1").errors == {}
+    assert rows(database) == {}
 
 
 def test_without_a_server(database: Database) -> None:

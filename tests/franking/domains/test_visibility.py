@@ -27,7 +27,7 @@ def seen(servers: tuple[FakeDns, FakeDns], zone: str, cached: str | None = None)
     own, resolver = servers
     own.set_zone("shop.test", zone)
     resolver.set_zone("shop.test", zone if cached is None else cached)
-    return sees(lookups(own, resolver, port=own.port, timeout=0.5), KEY)
+    return sees(lookups(own, resolver, port=own.port, timeout=1.5), KEY)
 
 
 @pytest.mark.parametrize(

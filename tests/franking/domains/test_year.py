@@ -106,7 +106,11 @@ class Year:
         self.database, self.settings, self.internet = database, settings, internet
         lookup = Resolvers(settings.dns)
         self.lookup = lookup
-        self.duty = Rotation(database, settings, lookup)
+        self.now = START
+        self.duty = Rotation(
+            database, settings, lookup, clock=lambda: self.now,
+            monotonic=self._seconds,
+        )  # fmt: skip
         self.office = Office(settings, database)
         self.chance = random.Random(2025)
         self.customers = [self._customer(method) for method in METHODS]
@@ -127,6 +131,9 @@ class Year:
             )  # fmt: skip
             made = factories.credential(session, account)
             return Customer(domain.id, domain.name, made.credential.username)
+
+    def _seconds(self) -> float:
+        return self.now.timestamp()
 
     def begins(self) -> None:
         """Both publish all that is asked for; then they are verified as in production."""
@@ -153,7 +160,8 @@ class Year:
             self._verify(self.waiting.pop(0)[1], "5 days later")
 
     def _rotate(self, now: datetime) -> None:
-        self.duty.look(now)
+        self.now = now
+        self.duty.look()
         with self.database.session() as session:
             zone = {row.name: row.published for row in session.scalars(select(ZoneEntry))}
         for name, text in self.zone.items():

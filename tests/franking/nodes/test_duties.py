@@ -43,6 +43,27 @@ def test_a_node_that_died_over_it_is_followed_by_another(database: Database) -> 
     assert not due(database, NOW + LEASE)
 
 
+def test_a_clock_that_was_ahead_stops_nothing(database: Database) -> None:
+    """What is due later than its period and a day is due; a month's duty has a month."""
+    week = timedelta(days=7)
+    far = NOW + week + timedelta(days=1)
+    for name, due_at in (("daily", far), ("far/1", far + HOUR), ("far/2", NOW + 31 * 24 * HOUR)):
+        with database.transaction() as session:
+            duties.introduce(session, name, due_at=due_at)
+    with database.transaction() as session:
+        assert not duties.due(session, "daily", NOW, period=week)
+        assert not duties.take(session, "daily", "a", lease=LEASE, now=NOW, period=week)
+        assert not duties.due(session, "far/1", NOW) and not duties.due(session, "far/2", NOW)
+        assert duties.waiting(session, "far/", NOW) == []
+        assert duties.waiting(session, "far/", NOW, period=week) == ["far/1", "far/2"]
+        earlier = NOW - timedelta(days=365)  # the clock is right again
+        for each in ("daily", "far/2"):
+            assert duties.due(session, each, earlier)
+            assert duties.take(session, each, "a", lease=LEASE, now=earlier)
+            assert not duties.due(session, each, earlier)
+            assert not duties.take(session, each, "b", lease=LEASE, now=earlier)
+
+
 def test_at_the_same_time(database: Database) -> None:
     url = database.engine.url.render_as_string(hide_password=False)
     own = [Database(url) for _ in range(4)]

@@ -12,6 +12,7 @@ from franking.db import Database
 from franking.deliverability import results
 from franking.dns.config import Dns
 from franking.dns.lookups import Resolvers
+from franking.domains import relayzone
 from franking.settings import Settings
 from tests.dns.fakedns import FakeDns
 from tests.franking.deliverability.listener import listener
@@ -27,7 +28,7 @@ class Node:
 
     def __init__(self, database: Database, base: Settings, world: FakeDns, **more: Any) -> None:
         self.now = START
-        dns = Dns(resolvers=(str(world),), authoritative_port=world.port, timeout=0.5)
+        dns = Dns(resolvers=(str(world),), authoritative_port=world.port, timeout=1.5)
         settings = Settings.model_validate(base.model_dump() | more)
         self._worker = Deliverability(database, settings, Resolvers(dns), lambda: self.now)
 
@@ -89,6 +90,20 @@ def test_the_alarm_is_raised_once(database: Database, settings: Settings, world:
         world.set_zone("2.0.192.in-addr.arpa", "25 PTR out1.relay.test.")
         node.look(hours=1)
         assert [(e["event"], e["name"]) for e in lines] == [("deliverability_better", "ptr")]
+
+
+def test_a_former_dkim_zone_is_told_once(
+    database: Database, settings: Settings, world: FakeDns
+) -> None:
+    with database.transaction() as session:
+        relayzone.put(session, "frank1.k1.old.test", "v=DKIM1; p=1")
+    with listener() as opened, structlog.testing.capture_logs() as lines:
+        node = Node(database, settings, world, **own(opened.port))
+        for _ in range(3):
+            node.look(hours=1)
+    assert [(e["subject"], e["status"]) for e in lines if e.get("name") == "dkim zone"] == [
+        ("former zone", "warn")
+    ]
 
 
 def test_two_nodes_look_at_each_other(

@@ -34,7 +34,7 @@ def server() -> Iterator[FakeDns]:
 
 @pytest.fixture
 def own(settings: Settings, server: FakeDns) -> Settings:
-    return asking(settings, server, concurrency=2, timeout=0.5)
+    return asking(settings, server, concurrency=2, timeout=1.5)
 
 
 def names(count: int) -> list[str]:

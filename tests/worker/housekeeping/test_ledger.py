@@ -66,3 +66,10 @@ def test_whoever_dies_over_it_is_followed_by_another(
     assert ledger.check(books.database, "n2") is None
     due_again(books)  # its lease is over
     assert ledger.check(books.database, "n2") == []
+
+
+def test_a_clock_that_was_ahead_does_not_end_the_proof(books: Books) -> None:
+    assert ledger.check(books.database, "n1") == []
+    with books.database.transaction() as session:
+        session.execute(update(Duty).values(due_at=utcnow() + timedelta(days=20)))
+    assert ledger.check(books.database, "n1") == []

@@ -45,6 +45,22 @@ def test_the_oldest_come_first_and_never_too_many(tmp_path: Path) -> None:
     assert [path.name for path in own.waiting(2)] == ["1001.V9", "1002.V1"]
 
 
+def test_what_has_failed_waits_for_a_while_and_comes_last(tmp_path: Path) -> None:
+    now = 0.0
+    own = Maildir(tmp_path, lambda: now)
+    for name in ("1001", "1002", "1003", "1004"):
+        deliver(tmp_path, name, b"x")
+    for path in own.waiting(2):
+        own.failed(path)
+    assert [path.name for path in own.waiting(2)] == ["1003", "1004"]
+    now = maildir.RETRY_AFTER
+    assert [path.name for path in own.waiting(10)] == ["1003", "1004", "1001", "1002"]
+    (tmp_path / "new" / "1001").unlink()
+    own.waiting(10)
+    deliver(tmp_path, "1001", b"another of that name")
+    assert own.waiting(1)[0].name == "1001"
+
+
 def test_of_a_large_one_no_more_is_read_than_wanted(tmp_path: Path) -> None:
     path = deliver(tmp_path, "1", b"x" * 1000)
     assert len(Maildir(tmp_path).read(path, 99).data) == 100

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, select, text
@@ -20,7 +21,7 @@ from tests import factories
 from tests.reports import mailed, xml
 from worker.inbound.maildir import Mail
 from worker.inbound.reports import Reports
-from worker.inbound.service import Service
+from worker.inbound.service import BATCH, Service
 
 
 @pytest.fixture
@@ -146,6 +147,28 @@ def test_a_bug_keeps_nobody_waiting(
     assert service.turn() == 2
     assert stored(database) == ["1"]
     assert box.left() == ([], ["1"])
+
+
+def test_files_that_cannot_be_opened_starve_nobody(
+    service: Service, box: Box, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(BATCH):
+        box.put(f"1{n:04}", mailed())
+        (box.new / f"1{n:04}").chmod(0)
+    box.put("2", mailed())
+    whole = Path.open
+
+    def as_anybody(self: Path, *arguments: Any, **options: Any) -> Any:
+        """root may open everything."""
+        if not self.stat().st_mode & 0o400:
+            raise PermissionError(self)
+        return whole(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", as_anybody)
+    assert service.turn() == 0
+    assert service.turn() == 1
+    assert stored(database) == ["1"]
+    assert len(box.left()[0]) == BATCH
 
 
 def test_it_ends_when_it_is_told(service: Service, box: Box, database: Database) -> None:

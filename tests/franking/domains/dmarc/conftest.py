@@ -9,8 +9,9 @@ import pytest
 
 from franking.db import Database
 from franking.domains.config import Dmarc
-from franking.domains.dmarc import store
+from franking.domains.dmarc import stages, store
 from franking.domains.dmarc.reports import read_report
+from franking.domains.dmarc.stages import Step
 from franking.domains.models import Domain
 from franking.domains.records import RelayNames
 from tests import factories
@@ -21,6 +22,8 @@ RELAY = RelayNames(
     spf="ip4:198.51.100.0/28 include:x.example",
     reports="reports.relay.example",
 )
+OURS = Sent(100, "198.51.100.3", dkim="example.com/s2026q4", aligned="dkim spf")
+FORGER = Sent(9_000, "203.0.113.9")
 Arrive = Callable[..., bool]
 
 
@@ -52,3 +55,18 @@ def arrive(database: Database, domain: Domain) -> Arrive:
 def after(day: int) -> datetime:
     """When the report about the n-th day is there."""
     return DAY + timedelta(days=day + 1, hours=3)
+
+
+def observe(database: Database, published: str | None, at: datetime) -> None:
+    with database.transaction() as session:
+        stages.observe(session, session.get_one(Domain, 1), published, at)
+
+
+def step(database: Database, own: Dmarc, at: datetime, relay: RelayNames = RELAY) -> Step | None:
+    with database.session() as session:
+        return stages.next_step(session, session.get_one(Domain, 1), at, own, relay)
+
+
+def judge(database: Database, source: str, verdict: str | None) -> None:
+    with database.transaction() as session:
+        store.set_verdict(session, session.get_one(Domain, 1), source, verdict)

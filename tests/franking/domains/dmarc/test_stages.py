@@ -11,27 +11,23 @@ from franking.db import Database
 from franking.domains import relayzone
 from franking.domains.config import Dmarc
 from franking.domains.dmarc import authorisation, stages, store
-from franking.domains.dmarc.stages import Step
 from franking.domains.models import DnsCheck, Domain, ZoneEntry
 from franking.domains.records import RelayNames
 from franking.notices import notices, texts
 from franking.reasons import Invalid
-from tests.franking.domains.dmarc.conftest import RELAY, Arrive, after
+from tests.franking.domains.dmarc.conftest import (
+    FORGER,
+    OURS,
+    RELAY,
+    Arrive,
+    after,
+    judge,
+    observe,
+    step,
+)
 from tests.reports import DAY, Sent
 
-OURS = Sent(100, "198.51.100.3", dkim="example.com/s2026q4", aligned="dkim spf")
 GOOGLE = Sent(3, "209.85.220.41", dkim="x.gappssmtp.com/1")
-FORGER = Sent(9_000, "203.0.113.9")
-
-
-def observe(database: Database, published: str | None, at: datetime) -> None:
-    with database.transaction() as session:
-        stages.observe(session, session.get_one(Domain, 1), published, at)
-
-
-def step(database: Database, own: Dmarc, at: datetime, relay: RelayNames = RELAY) -> Step | None:
-    with database.session() as session:
-        return stages.next_step(session, session.get_one(Domain, 1), at, own, relay)
 
 
 def found(database: Database, *texts: str) -> None:
@@ -56,10 +52,12 @@ def test_the_first_step_is_to_publish_a_record(
 
 
 def test_the_whole_way(database: Database, domain: Domain, own: Dmarc, arrive: Arrive) -> None:
-    """30 days at none, 30 at quarantine; a forger's flood changes nothing."""
+    """30 days at none, 30 at quarantine; a flood that was called foreign changes nothing."""
     observe(database, "v=DMARC1; p=none", DAY)
     for day in range(60):
         arrive([OURS, FORGER], day)
+        if day == 0:
+            judge(database, "unknown 203.0.113.0/24", "foreign")
         if day == 29:
             early = step(database, own, after(28))
             assert early is not None
@@ -138,8 +136,8 @@ def test_the_days_are_the_customer_s(
 ) -> None:
     with database.transaction() as session:
         mine = session.get_one(Domain, 1)
-        for impossible in (6, 91, -1):
-            with pytest.raises(Invalid, match="7 to 90 days"):
+        for impossible in (14, 46, -1):
+            with pytest.raises(Invalid, match="15 to 45 days"):
                 stages.set_days(session, mine, impossible)
         stages.set_days(session, mine, 15)
     observe(database, "v=DMARC1; p=none", DAY)
@@ -148,6 +146,22 @@ def test_the_days_are_the_customer_s(
     ready = step(database, own, DAY + timedelta(days=15, hours=1))
     assert ready is not None
     assert ready.offered
+
+
+@pytest.mark.parametrize(("stored", "days"), [(7, 15), (15, 15), (45, 45), (90, 45)])
+def test_days_of_before_there_were_these_limits(
+    database: Database, domain: Domain, own: Dmarc, stored: int, days: int
+) -> None:
+    with database.transaction() as session:
+        mine = session.get_one(Domain, 1)
+        mine.dmarc_days = stored
+        assert stages.days_of(mine) == days
+    observe(database, "v=DMARC1; p=none", DAY)
+    for age, early in ((days - 1, True), (days, False)):
+        following = step(database, own, DAY + timedelta(days=age))
+        assert following is not None
+        said = f"p=none has been published for {age} days of {days}."
+        assert (said in following.obstacles) is early
 
 
 @pytest.mark.parametrize(
