@@ -14,7 +14,7 @@ from tests.browser.conftest import Panel, Populate, Visitor
 from tests.payments import stripe_server
 from tests.payments.stripe_server import StripeServer
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.rest]
 
 KEPT = os.environ.get("FRANKING_SCREENSHOTS")  # read at import: the tests run without FRANKING_*
 SIZES = {"light": (1280, 800), "dark": (1280, 800), "phone": (390, 844)}

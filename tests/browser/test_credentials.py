@@ -12,7 +12,7 @@ from franking.accounts.models import Credential
 from franking.db import Database, utcnow
 from tests.browser.conftest import Visitor
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.rest]
 
 
 def _created(page: Page, name: str) -> tuple[str, str]:

@@ -179,6 +179,7 @@ def test_the_theme_follows_the_system_until_chosen(customer: Visitor) -> None:
     expect(html).to_have_attribute("data-bs-theme", "light")
 
 
+@pytest.mark.rest
 # In the dark, pages are as wide as in the light.
 @pytest.mark.parametrize("look", SIZES if KEPT else ("light", "phone"))
 def test_every_page_fits(look: str, browser: Browser, panel: Panel) -> None:

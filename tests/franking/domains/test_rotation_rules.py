@@ -82,6 +82,7 @@ class Chance:
         return self.of.visible.get(self.of.name(key.selector)) == dkim_value(key)
 
 
+@pytest.mark.rest
 @pytest.mark.parametrize("seed", range(3))
 def test_at_random(database: Database, seed: int) -> None:
     with database.transaction() as session:

@@ -267,6 +267,7 @@ def year(database: Database, settings: Settings) -> Iterator[Year]:
         )  # fmt: skip
 
 
+@pytest.mark.rest
 @pytest.mark.timeout(300)
 def test_every_message_of_a_year_verifies_at_once_and_five_days_later(year: Year) -> None:
     year.begins()
