@@ -32,7 +32,7 @@ NOVEMBER = date(2026, 11, 1)
 ISSUER = Invoices(issuer_name="Posthaste GmbH")
 BATCHES, OF = 24, 5  # messages
 PRICE = factories.PRICE
-pytestmark = pytest.mark.one_engine
+pytestmark = [pytest.mark.one_engine, pytest.mark.rest]
 
 Job = Callable[[Database, int], object]
 

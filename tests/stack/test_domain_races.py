@@ -24,7 +24,7 @@ NOW = datetime(2036, 11, 21, 12, tzinfo=UTC)
 RIVALS = 4
 ROUNDS = 12
 
-pytestmark = pytest.mark.one_engine  # it has both
+pytestmark = [pytest.mark.one_engine, pytest.mark.rest]  # it has both
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

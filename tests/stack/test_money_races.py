@@ -46,7 +46,7 @@ PRICE = 7
 
 T = TypeVar("T")
 
-pytestmark = pytest.mark.one_engine  # it has both
+pytestmark = [pytest.mark.one_engine, pytest.mark.rest]  # it has both
 
 
 @dataclass

@@ -30,7 +30,7 @@ from franking.mail.models import Message
 from stack.demo import UNIT_PRICE
 from stack.running import RunningStack, Sender
 
-pytestmark = pytest.mark.one_engine
+pytestmark = [pytest.mark.one_engine, pytest.mark.rest]
 
 CLIENTS = Path(__file__).parent.parent / "clients"
 INSTALLED = Path(sys.prefix) / "clients"  # by script/test

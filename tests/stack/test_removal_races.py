@@ -27,7 +27,7 @@ from stack.cluster import Cluster
 from tests import factories
 from tests.looks import look
 
-pytestmark = pytest.mark.one_engine  # it has both
+pytestmark = [pytest.mark.one_engine, pytest.mark.rest]  # it has both
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

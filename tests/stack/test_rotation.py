@@ -19,7 +19,7 @@ from franking.domains.records import quoted
 from stack.running import RunningStack, Sender
 from tests.dns.fakedns import FakeDns
 
-pytestmark = pytest.mark.one_engine
+pytestmark = [pytest.mark.one_engine, pytest.mark.rest]
 
 
 @pytest.fixture(scope="module")
