@@ -109,7 +109,7 @@ def account(stack: RunningStack, owner: Sender) -> Account:
             Reservation.account_id == owner.account_id
         ),
     )
-    with stack.database.session() as session:
+    with stack.database.snapshot() as session:  # the worker goes on between two queries
         rows = [sorted(tuple(row) for row in session.execute(query)) for query in columns]
     return Account(rows[0], rows[1], rows[2], rows[3], expect.available(stack, owner))
 
