@@ -30,11 +30,8 @@ if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
 from bench.submission import Customer, Session  # noqa: E402
-from franking.accounts import account as accounts  # noqa: E402
-from franking.domains import ownership  # noqa: E402
-from franking.domains.records import expected_records  # noqa: E402
 from stack.running import RunningStack, Sender  # noqa: E402
-from tests import verifiers  # noqa: E402
+from tests import published, verifiers  # noqa: E402
 
 SESSIONS = 16
 EACH = 50  # messages a session
@@ -135,7 +132,7 @@ def run(directory: Path, engine: str, messages: int) -> dict[str, Any]:
         sent = time.monotonic() - begun
         paths = [delivery.path for delivery in stack.deliveries()]
         begun = time.monotonic()
-        said = _verified(paths, _records(stack, sender))
+        said = _verified(paths, published.texts(stack.database, sender.account, sender.domain))
         return {
             "messages": messages,
             "accepted": len(queued),
@@ -177,13 +174,6 @@ def _send(stack: RunningStack, sender: Sender, messages: int) -> list[str]:
 
     with ThreadPoolExecutor(SESSIONS) as pool:
         return [said for queued in pool.map(send, sessions) for said in queued]
-
-
-def _records(stack: RunningStack, sender: Sender) -> dict[str, str]:
-    with stack.database.session() as session:
-        domain = ownership.get(session, accounts.get(session, sender.account), sender.domain)
-        records = expected_records(domain, ownership.keys_of(session, domain))
-    return {record.name: record.value for record in records}
 
 
 def _verified(paths: Sequence[Path], records: dict[str, str]) -> list[str]:

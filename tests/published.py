@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from franking.accounts import account as accounts
 from franking.accounts.models import Account
 from franking.db import Database
 from franking.dns.config import Dns
@@ -44,3 +45,11 @@ def zone(database: Database, settings: Settings, domain_id: int) -> tuple[str, s
 def publish(server: FakeDns, database: Database, settings: Settings, *domain_ids: int) -> None:
     for domain_id in domain_ids:
         server.set_zone(*zone(database, settings, domain_id))
+
+
+def texts(database: Database, account_name: str, domain_name: str) -> dict[str, str]:
+    """The records that a domain should have, by name: what a verifier of its mail has for DNS."""
+    with database.session() as session:
+        domain = ownership.get(session, accounts.get(session, account_name), domain_name)
+        records = expected_records(domain, ownership.keys_of(session, domain))
+    return {record.name: record.value for record in records}

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from threading import Event
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from threading import Event, Thread
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from franking import log
+
+PATIENCE = 5.0  # seconds that an end waits for each thread; what is interrupted is repeated later
 
 
 class Duty:
@@ -37,3 +40,14 @@ class Duty:
         while not stop.is_set():
             self.turn()
             stop.wait(max(0.0, self._due_at - time.monotonic()))
+
+
+@contextmanager
+def beside(duties: Sequence[Duty], stop: Event) -> Iterator[None]:
+    """Each in a thread of its own while the block runs, which ends when `stop` is set."""
+    threads = [Thread(target=duty.run, args=(stop,), daemon=True) for duty in duties]
+    for thread in threads:
+        thread.start()
+    yield
+    for thread in threads:
+        thread.join(PATIENCE)

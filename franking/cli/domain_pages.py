@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from franking.cli.context import table
 from franking.domains import life
+from franking.domains.found import Shown, statuses
 from franking.domains.models import Domain
 from franking.domains.records import RelayNames
 from franking.settings import Settings
@@ -30,7 +31,7 @@ def describe(row: Domain) -> dict[str, Any]:
 
 def with_records(session: Session, row: Domain, settings: Settings) -> dict[str, Any]:
     """`obstacle`: why it is not verified although its records are right."""
-    shown = life.statuses(session, row, RelayNames.of(settings))
+    shown = statuses(session, row, RelayNames.of(settings))
     right = all(each.status == "verified" for each in shown if each.record.required)
     return {
         **describe(row),
@@ -39,7 +40,7 @@ def with_records(session: Session, row: Domain, settings: Settings) -> dict[str,
     }
 
 
-def _record(shown: life.Shown) -> dict[str, Any]:
+def _record(shown: Shown) -> dict[str, Any]:
     record = shown.record
     return {
         **{name: getattr(record, name) for name in ("purpose", "required", "name")},

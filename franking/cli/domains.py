@@ -17,6 +17,7 @@ from franking.cli.context import (
 from franking.db import utcnow
 from franking.dns.lookups import Resolvers
 from franking.domains import hosts, keys, life, ownership, zonefile
+from franking.domains.found import statuses
 from franking.domains.ownership import Method
 from franking.domains.records import RelayNames
 from franking.settings import SettingsError
@@ -73,7 +74,7 @@ def show(
     with context.session() as session:
         row = ownership.get(session, the_account(session, account_name), name)
         data = domain_pages.with_records(session, row, context.settings)
-        shown = life.statuses(session, row, RelayNames.of(context.settings))
+        shown = statuses(session, row, RelayNames.of(context.settings))
     zone = zonefile.zone_text([each.record for each in shown])
     if as_zone:
         click.echo(zone, nl=False)

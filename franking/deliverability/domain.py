@@ -92,7 +92,7 @@ def address(lookup: Lookup, name: str) -> Finding:
 
 def dmarc(lookup: Lookup, name: str) -> Finding:
     """The record that receivers apply: its own, or its organisation's (RFC 7489 §6.6.3)."""
-    for domain in dict.fromkeys([name, organisational(name) or name]):
+    for domain in dict.fromkeys([name, organisational(name)]):
         place = f"_dmarc.{domain}"
         answer = lookup.authoritative(place, "TXT")
         if answer.status == "trouble":

@@ -12,9 +12,9 @@ import re
 from franking.deliverability.blocklists import Address
 from franking.deliverability.findings import addresses_of, resolved
 from franking.dns.answers import Lookup
+from franking.domains.checks.lookups import MOST
 from franking.domains.checks.terms import VERSION, Term, is_spf, parse
 
-MOST = 10  # terms that ask the DNS (RFC 7208 §4.6.4)
 _LENGTHS = re.compile(r"(/\d+)?(?:/(/\d+))?")
 
 

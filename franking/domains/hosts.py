@@ -5,7 +5,6 @@ Another name is another record: it is not used before that was seen.
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -13,10 +12,8 @@ from sqlalchemy.orm import Session
 from franking.accounts.models import Account
 from franking.domains import ownership
 from franking.domains.models import Domain
+from franking.domains.names import is_label
 from franking.reasons import Invalid
-
-LONGEST = 63  # octets of a label (RFC 1035 §2.3.4)
-_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
 def name_hosts(
@@ -49,7 +46,7 @@ def name_hosts(
 
 def _label(field: str, text: str, domain: Domain) -> str:
     label = text.strip().lower().removesuffix(f".{domain.name}")
-    if not _LABEL.fullmatch(label):
+    if not is_label(label):
         raise Invalid.of(
             field,
             f"{text!r} is no host: use letters, digits and hyphens, such as bounce for"

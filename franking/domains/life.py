@@ -30,28 +30,12 @@ from franking.dns.answers import Lookup
 from franking.domains import found, locks, lost, ownership
 from franking.domains.checks import Finding, check
 from franking.domains.dmarc import authorisation, stages
-from franking.domains.found import Others, Shown, statuses
+from franking.domains.found import Others
 from franking.domains.models import Domain
 from franking.domains.records import Record, RelayNames, expected_records
 from franking.notices import notices
 from franking.reasons import Taken
 from franking.settings import Settings
-
-__all__ = [
-    "Examined",
-    "Shown",
-    "apply",
-    "claim",
-    "due",
-    "examine",
-    "look_at",
-    "obstacle",
-    "record",
-    "release",
-    "state",
-    "statuses",
-    "wait",
-]
 
 Alarm = Callable[[str], object]  # the name of a key that signs and is not in the zone
 State = Literal["pending", "verified", "failing", "suspended"]

@@ -21,6 +21,11 @@ LONGEST = 253  # RFC 1035 §2.3.4, without the final dot
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
+def is_label(text: str) -> bool:
+    """Whether it is one label of a host name, in lower case; 63 octets at most."""
+    return _LABEL.fullmatch(text) is not None
+
+
 def to_ascii(domain: str) -> str:
     """`Bücher.Example` → `xn--bcher-kva.example`; raises Invalid with a sentence."""
     name = domain.strip().removesuffix(".")
@@ -32,7 +37,7 @@ def to_ascii(domain: str) -> str:
         except (idna.IDNAError, UnicodeError) as error:
             raise Invalid(f"{domain!r} is not a valid internationalised domain name") from error
     labels = ascii_name.split(".")
-    if len(ascii_name) > LONGEST or not all(_LABEL.fullmatch(label) for label in labels):
+    if len(ascii_name) > LONGEST or not all(map(is_label, labels)):
         raise Invalid(f"{domain!r} is not a valid domain name")
     if len(labels) < 2 or labels[-1].isdigit():
         raise Invalid(f"{domain!r} is not a full domain name such as example.com")
@@ -63,9 +68,9 @@ def is_public_suffix(name: str) -> bool:
     return _public_suffixes().is_public(name)
 
 
-def organisational(name: str) -> str | None:
-    """mail.example.co.uk → example.co.uk (RFC 7489 §3.2); None for a public suffix."""
-    return _public_suffixes().privatesuffix(name)
+def organisational(name: str) -> str:
+    """mail.example.co.uk → example.co.uk (RFC 7489 §3.2); a public suffix is its own."""
+    return _public_suffixes().privatesuffix(name) or name
 
 
 @cache

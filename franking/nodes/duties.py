@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from franking.db import Database
 from franking.nodes.models import Duty
 
 DAY = timedelta(days=1)
@@ -54,6 +55,18 @@ def take(
     taken = update(Duty).where(Duty.name == name, _due(now, period))
     values = taken.values(due_at=now + lease, node=node)
     return bool(connection.execute(values).rowcount)
+
+
+def begin(
+    database: Database, name: str, node: str, *, lease: timedelta, now: datetime,
+    period: timedelta = MONTH,
+) -> bool:  # fmt: skip
+    """Whether this node has the turn; nothing is written as long as it is not due."""
+    with database.session() as session:
+        if not due(session, name, now, period=period):
+            return False
+    with database.transaction() as session:
+        return take(session, name, node, lease=lease, now=now, period=period)
 
 
 def finish(session: Session, name: str, node: str, *, due_at: datetime) -> None:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from tests.browser import seed, seed_billing
 from tests.browser.conftest import Panel, Populate, Visitor
+from tests.browser.fitting import LOOKS, assert_fits
 from tests.payments import stripe_server
 from tests.payments.stripe_server import StripeServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.rest]
 
-KEPT = os.environ.get("FRANKING_SCREENSHOTS")  # read at import: the tests run without FRANKING_*
-SIZES = {"light": (1280, 800), "dark": (1280, 800), "phone": (390, 844)}
 PAGES = {
     "billing": "/billing",
     "billing-ledger": "/billing/ledger",
@@ -66,11 +64,6 @@ issuer_name = "{seed_billing.ISSUER}"
 """
 
 
-def _is_wide(page: Page) -> bool:
-    script = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
-    return bool(page.evaluate(script))
-
-
 VISITS = (  # who looks at which pages
     (seed.EMAIL, "", PAGES),
     (seed_billing.OVERDRAWN, "overdrawn-", OVERDRAWN),
@@ -78,30 +71,14 @@ VISITS = (  # who looks at which pages
 )
 
 
-# In the dark, pages are as wide as in the light.
-@pytest.mark.parametrize("look", SIZES if KEPT else ("light", "phone"))
+@pytest.mark.parametrize("look", LOOKS)
 def test_every_page_fits(look: str, browser: Browser, panel: Panel) -> None:
-    width, height = SIZES[look]
-    wide, trouble = [], []
-    for email, name, pages in VISITS:
-        context = browser.new_context(
-            viewport={"width": width, "height": height},
-            color_scheme="dark" if look == "dark" else "light",
-            locale="en-GB",
-        )
-        visitor = Visitor(context.new_page(), panel)
-        visitor.log_in(email)
-        for page, path in pages.items():
-            visitor.open(path.format(**panel.seeded.queue_ids))
-            if KEPT:
-                file = Path(KEPT, f"{name}{page}-{look}.png")
-                visitor.page.screenshot(path=file, full_page=True)
-            if _is_wide(visitor.page):
-                wide.append(f"{name}{page}")
-        trouble += visitor.trouble
-        context.close()
-    assert wide == []
-    assert trouble == []
+    ids = panel.seeded.queue_ids
+    visits = [
+        (email, name, {page: path.format(**ids) for page, path in pages.items()})
+        for email, name, pages in VISITS
+    ]
+    assert_fits(browser, panel, look, visits)
 
 
 @pytest.fixture

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 from sqlalchemy import select
 
 from franking.db import Database, utcnow
@@ -20,14 +19,12 @@ from franking.settings import Bounces, Settings
 from tests import factories
 from tests.browser import seed, seed_domains
 from tests.browser.conftest import Panel, Populate, Visitor
+from tests.browser.fitting import LOOKS, assert_fits
 from tests.dns.fakedns import FakeDns
 from tests.published import asking
 
 pytestmark = [pytest.mark.browser, pytest.mark.rest]
 
-KEPT = os.environ.get("FRANKING_SCREENSHOTS")  # read at import: the tests run without FRANKING_*
-SIZES = {"light": (1280, 800), "dark": (1280, 800), "phone": (390, 844)}
-WIDTHS = ("light", "phone")  # in the dark they are as wide as in the light
 LONG = seed_domains.LONG
 PAGES = {
     "domains": "/domains",
@@ -74,36 +71,10 @@ def more_settings(dns: FakeDns) -> str:
     )
 
 
-def _is_wide(page: Page) -> bool:
-    script = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
-    return bool(page.evaluate(script))
-
-
-@pytest.mark.parametrize("look", SIZES if KEPT else WIDTHS)
+@pytest.mark.parametrize("look", LOOKS)
 def test_every_page_fits(look: str, browser: Browser, panel: Panel) -> None:
-    width, height = SIZES[look]
-    wide, trouble = [], []
-    for email, name, pages in ((None, "open-", OPEN), (seed_domains.FRESH, "fresh-", FRESH),
-                               (seed.EMAIL, "", PAGES)):  # fmt: skip
-        context = browser.new_context(
-            viewport={"width": width, "height": height},
-            color_scheme="dark" if look == "dark" else "light",
-            locale="en-GB",
-        )
-        visitor = Visitor(context.new_page(), panel)
-        if email:
-            visitor.log_in(email)
-        for page, path in pages.items():
-            visitor.open(path)
-            if KEPT:
-                file = Path(KEPT, f"{name}{page}-{look}.png")
-                visitor.page.screenshot(path=file, full_page=True)
-            if _is_wide(visitor.page):
-                wide.append(f"{name}{page}")
-        trouble += visitor.trouble
-        context.close()
-    assert wide == []
-    assert trouble == []
+    visits = [(None, "open-", OPEN), (seed_domains.FRESH, "fresh-", FRESH), (seed.EMAIL, "", PAGES)]
+    assert_fits(browser, panel, look, visits)
 
 
 def _worker_looks(panel: Panel, dns: FakeDns, name: str) -> None:

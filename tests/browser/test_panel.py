@@ -1,26 +1,22 @@
 """The panel as a customer uses it, in Chromium, against a gunicorn of its own.
 
 Each test fails as well when a page wrote an error to the console, broke the content security
-policy, asked another host, or got an error (`conftest.Visitor`).  `FRANKING_SCREENSHOTS` names a
-directory that keeps the pictures of every page: light, dark, and on a phone.
+policy, asked another host, or got an error (`conftest.Visitor`).
 """
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser import seed
 from tests.browser.conftest import Panel, Visitor
+from tests.browser.fitting import LOOKS, is_wide, keep, window
 
 pytestmark = pytest.mark.browser
 
-KEPT = os.environ.get("FRANKING_SCREENSHOTS")  # read at import: the tests run without FRANKING_*
-SIZES = {"light": (1280, 800), "dark": (1280, 800), "phone": (390, 844)}
 PUBLIC = {
     "login": "/login",
     "errors": "/e/",
@@ -105,7 +101,7 @@ def test_the_secret_fits_a_phone(customer: Visitor) -> None:
     page.locator("#name").fill("From the train")
     page.get_by_role("button", name="Create").click()
     expect(page.locator("#new-secret")).to_be_visible()
-    assert not _is_wide(page)
+    assert not is_wide(page)
 
 
 def test_copying_works_without_a_secure_context(customer: Visitor) -> None:
@@ -180,16 +176,10 @@ def test_the_theme_follows_the_system_until_chosen(customer: Visitor) -> None:
 
 
 @pytest.mark.rest
-# In the dark, pages are as wide as in the light.
-@pytest.mark.parametrize("look", SIZES if KEPT else ("light", "phone"))
+@pytest.mark.parametrize("look", LOOKS)
 def test_every_page_fits(look: str, browser: Browser, panel: Panel) -> None:
-    """No page is wider than its window; the pictures are for people to look at."""
-    width, height = SIZES[look]
-    context = browser.new_context(
-        viewport={"width": width, "height": height},
-        color_scheme="dark" if look == "dark" else "light",
-        locale="en-GB",
-    )
+    """No page is wider than its window."""
+    context = window(browser, look)
     wide = _look_at(context, panel, PUBLIC, look)
     Visitor(context.pages[0], panel).log_in()
     wide += _look_at(context, panel, PRIVATE, look)
@@ -205,13 +195,7 @@ def _look_at(context: BrowserContext, panel: Panel, paths: dict[str, str], look:
         address = panel.url + path.format(**panel.seeded.queue_ids, **panel.seeded.usernames)
         page.goto(address)
         assert page.url == address
-        if KEPT:
-            page.screenshot(path=Path(KEPT, f"{name}-{look}.png"), full_page=True)
-        if _is_wide(page):
+        keep(page, name, look)
+        if is_wide(page):
             wide.append(name)
     return wide
-
-
-def _is_wide(page: Page) -> bool:
-    script = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
-    return bool(page.evaluate(script))

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from franking.db import Database
+from franking.models import Base
+from stack.cluster import Cluster
 from stack.running import RunningStack
 
 HERE = Path(__file__).parent
@@ -36,6 +39,43 @@ def short_directory() -> Iterator[Path]:
     directory.chmod(0o755)
     yield directory
     shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="module")
+def cluster(request: pytest.FixtureRequest, short_directory: Path) -> Iterator[Cluster]:
+    """PostgreSQL without a stack: one for each file that asks."""
+    directory = short_directory / Path(request.path).stem.removeprefix("test_")
+    cluster = Cluster.create(directory)
+    yield cluster
+    cluster.stop("immediate")
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def both(cluster: Cluster) -> Iterator[list[Database]]:
+    """Two engines, as two nodes have, on empty tables."""
+    databases = [Database(cluster.url) for _ in range(2)]
+    Base.metadata.create_all(databases[0].engine)
+    yield databases
+    Base.metadata.drop_all(databases[0].engine)
+    for database in databases:
+        database.close()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def two(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[Database]]:
+    """Two engines, as two processes have, on SQLite and then on PostgreSQL; rows stay."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path_factory.mktemp('two')}/franking.db"
+    else:
+        url = request.getfixturevalue("cluster").url
+    databases = [Database(url) for _ in range(2)]
+    Base.metadata.create_all(databases[0].engine)
+    yield databases
+    for database in databases:
+        database.close()
 
 
 @pytest.fixture(scope="session")

@@ -8,14 +8,12 @@ from collections.abc import Callable
 import verifiers
 from sqlalchemy import func, select
 
-from franking.accounts import account as accounts
-from franking.domains import ownership
-from franking.domains.records import expected_records
 from franking.mail import messages
 from franking.mail.models import Event, Message
 from franking.money import ledger, verification
 from franking.money.models import Reservation
 from stack.running import RunningStack, Sender
+from tests import published
 
 LogIn = Callable[[Sender], smtplib.SMTP]
 
@@ -52,11 +50,7 @@ def refusal(stack: RunningStack, sender: Sender, number: int = 1) -> Event:
 
 def dns_records(stack: RunningStack, sender: Sender) -> dict[str, str]:
     """The records that the sender's domain should have, as a verifier's DNS."""
-    with stack.database.session() as session:
-        account = accounts.get(session, sender.account)
-        domain = ownership.get(session, account, sender.domain)
-        records = expected_records(domain, ownership.keys_of(session, domain))
-    return {record.name: record.value for record in records}
+    return published.texts(stack.database, sender.account, sender.domain)
 
 
 def assert_signed(stack: RunningStack, sender: Sender, contents: list[bytes]) -> None:

@@ -2,51 +2,27 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import cycle
-from pathlib import Path
 
-import pytest
 from sqlalchemy import select
 
 from franking.accounts import limits
 from franking.accounts.limits import Exceeded, Subject
 from franking.accounts.models import RateCounter
 from franking.accounts.rules import Window, parse_window
-from franking.db import Base, Database
+from franking.db import Database
 from franking.nodes import nodes
 from franking.nodes.nodes import Condition
 from franking.settings import Overload, Protection
-from stack.cluster import Cluster
 from worker.housekeeping import purge
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 THREADS = 10  # of each node
 
 Job = Callable[[Database, int], object]
-
-
-@pytest.fixture(scope="module")
-def cluster(short_directory: Path) -> Iterator[Cluster]:
-    directory = short_directory / "counters"
-    cluster = Cluster.create(directory)
-    yield cluster
-    cluster.stop("immediate")
-    shutil.rmtree(directory)
-
-
-@pytest.fixture
-def both(cluster: Cluster) -> Iterator[list[Database]]:
-    """Two engines, as two nodes have, on empty tables."""
-    databases = [Database(cluster.url) for _ in range(2)]
-    Base.metadata.create_all(databases[0].engine)
-    yield databases
-    Base.metadata.drop_all(databases[0].engine)
-    for database in databases:
-        database.close()
 
 
 def together(databases: list[Database], count: int, job: Job) -> list[object]:

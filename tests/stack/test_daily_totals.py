@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from itertools import cycle
-from pathlib import Path
 from threading import Event
 
 import pytest
@@ -15,7 +13,7 @@ from sqlalchemy import func, make_url, select, text
 
 from franking import migrations
 from franking.accounts.models import Account
-from franking.db import Base, Database
+from franking.db import Database
 from franking.money import ledger, settling, verification
 from franking.money.ledger import Transfer
 from franking.money.statements import invoice, statement, usage
@@ -35,26 +33,6 @@ PRICE = factories.PRICE
 pytestmark = [pytest.mark.one_engine, pytest.mark.rest]
 
 Job = Callable[[Database, int], object]
-
-
-@pytest.fixture(scope="module")
-def cluster(short_directory: Path) -> Iterator[Cluster]:
-    directory = short_directory / "totals"
-    cluster = Cluster.create(directory)
-    yield cluster
-    cluster.stop("immediate")
-    shutil.rmtree(directory)
-
-
-@pytest.fixture
-def both(cluster: Cluster) -> Iterator[list[Database]]:
-    """Two engines, as two nodes have, on empty tables."""
-    databases = [Database(cluster.url) for _ in range(2)]
-    Base.metadata.create_all(databases[0].engine)
-    yield databases
-    Base.metadata.drop_all(databases[0].engine)
-    for database in databases:
-        database.close()
 
 
 def together(databases: list[Database], count: int, job: Job) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
-from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
 
 from franking.accounts.models import Account
-from franking.db import Base, Database, utcnow
+from franking.db import Database, utcnow
 from franking.money import ledger, verification
 from franking.money.billing.preferences import change
 from franking.money.deposits import cards, deposits, manual, settlement, topup
@@ -21,7 +19,6 @@ from franking.money.deposits.provider import Card, ProviderTrouble
 from franking.money.deposits.stripe import StripeProvider
 from franking.reasons import Taken
 from franking.settings import Settings
-from stack.cluster import Cluster
 from tests import factories
 from tests.payments import settings_for, stripe_server
 from tests.payments.stripe_server import StripeServer
@@ -29,26 +26,6 @@ from tests.payments.stripe_server import StripeServer
 pytestmark = pytest.mark.one_engine
 EUR = 1_000_000
 THREADS = 6  # of each node
-
-
-@pytest.fixture(scope="module")
-def cluster(short_directory: Path) -> Iterator[Cluster]:
-    directory = short_directory / "deposits"
-    cluster = Cluster.create(directory)
-    yield cluster
-    cluster.stop("immediate")
-    shutil.rmtree(directory)
-
-
-@pytest.fixture
-def both(cluster: Cluster) -> Iterator[list[Database]]:
-    """Two engines, as two nodes have, on empty tables."""
-    databases = [Database(cluster.url) for _ in range(2)]
-    Base.metadata.create_all(databases[0].engine)
-    yield databases
-    Base.metadata.drop_all(databases[0].engine)
-    for database in databases:
-        database.close()
 
 
 @pytest.fixture

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from threading import Barrier
 
 import pytest
 from sqlalchemy import func, select, update
 
-from franking.db import Base, Database
+from franking.db import Database
 from franking.domains import life, ownership
 from franking.domains.models import Domain
 from franking.notices.models import Notice
-from stack.cluster import Cluster
 from tests import factories
 from tests.looks import look
 
@@ -25,22 +21,6 @@ RIVALS = 4
 ROUNDS = 12
 
 pytestmark = [pytest.mark.one_engine, pytest.mark.rest]  # it has both
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def two(request: pytest.FixtureRequest, short_directory: Path) -> Iterator[list[Database]]:
-    """Two engines, as two processes have."""
-    directory = short_directory / f"races-{request.param}"
-    cluster = Cluster.create(directory) if request.param == "postgresql" else None
-    url = cluster.url if cluster else f"sqlite:///{short_directory}/races.db"
-    databases = [Database(url), Database(url)]
-    Base.metadata.create_all(databases[0].engine)
-    yield databases
-    for each in databases:
-        each.close()
-    if cluster:
-        cluster.stop("immediate")
-        shutil.rmtree(directory)
 
 
 @pytest.fixture(scope="module")

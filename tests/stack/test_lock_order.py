@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, update
@@ -14,14 +11,13 @@ from sqlalchemy import func, select, update
 from franking.accounts import credentials, rules
 from franking.accounts.models import RateCounter
 from franking.accounts.rules import Rules, parse_window
-from franking.db import Base, Database
+from franking.db import Database
 from franking.mail import acceptance, holding
 from franking.mail.acceptance import Acceptance
 from franking.mail.authority import authority
 from franking.mail.models import HeldMessage, Message
 from franking.money import verification
 from franking.money.models import Plan
-from stack.cluster import Cluster
 from tests import factories
 from worker.maillog.gather import Changes
 from worker.maillog.settle import settle, write
@@ -67,15 +63,8 @@ class Shop:
 
 
 @pytest.fixture
-def shop(short_directory: Path) -> Iterator[Shop]:
-    directory = short_directory / "locks"
-    cluster = Cluster.create(directory)
-    database = Database(cluster.url)
-    Base.metadata.create_all(database.engine)
-    yield Shop(database)
-    database.close()
-    cluster.stop("immediate")
-    shutil.rmtree(directory)
+def shop(both: list[Database]) -> Shop:
+    return Shop(both[0])
 
 
 def test_nobody_waits_in_a_circle(shop: Shop) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import random
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -32,7 +31,6 @@ from franking.money.pricing import Tier
 from franking.money.settling import Settled
 from franking.money.terms import Terms
 from franking.reasons import InsufficientBalance, Invalid, NotFound, PriceMoved
-from stack.cluster import Cluster
 from tests import factories
 from worker.maillog.settle import settle
 
@@ -150,15 +148,6 @@ class Shop:
         with self.databases[0].session() as session:
             rows = [ledger.balance(session, number + 1) for number in range(len(self.usernames))]
             return [(row.available, row.held) for row in rows]
-
-
-@pytest.fixture(scope="module")
-def cluster(short_directory: Path) -> Iterator[Cluster]:
-    directory = short_directory / "races"
-    cluster = Cluster.create(directory)
-    yield cluster
-    cluster.stop("immediate")
-    shutil.rmtree(directory)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

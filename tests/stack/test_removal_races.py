@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from meanwhile import KEY, NOW, OWN, Act, Shop, at_once, meanwhile, waits
@@ -16,34 +13,17 @@ from franking.accounts import credentials
 from franking.accounts.credential_options import Options
 from franking.accounts.models import Credential
 from franking.accounts.rules import Narrowing
-from franking.db import Base, Database
+from franking.db import Database
 from franking.domains import hosts, life, ownership, relayzone, removal
 from franking.domains.models import DkimKey, Domain, ZoneEntry
 from franking.domains.rotation import steps
 from franking.mail.models import Message
 from franking.reasons import NotFound, Taken
 from franking.settings import Settings
-from stack.cluster import Cluster
 from tests import factories
 from tests.looks import look
 
 pytestmark = [pytest.mark.one_engine, pytest.mark.rest]  # it has both
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def two(request: pytest.FixtureRequest, short_directory: Path) -> Iterator[list[Database]]:
-    """Two engines, as two processes have."""
-    directory = short_directory / f"removal-{request.param}"
-    cluster = Cluster.create(directory) if request.param == "postgresql" else None
-    url = cluster.url if cluster else f"sqlite:///{short_directory}/removal.db"
-    databases = [Database(url), Database(url)]
-    Base.metadata.create_all(databases[0].engine)
-    yield databases
-    for each in databases:
-        each.close()
-    if cluster:
-        cluster.stop("immediate")
-        shutil.rmtree(directory)
 
 
 @pytest.fixture

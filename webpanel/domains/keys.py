@@ -13,7 +13,7 @@ from franking.domains.config import Dkim
 from franking.domains.found import statuses
 from franking.domains.keys import prepared
 from franking.domains.models import DkimKey, Domain
-from franking.domains.names import to_unicode
+from franking.domains.names import organisational, to_unicode
 from franking.domains.rotation import steps
 from franking.domains.rotation.turns import turn_of
 from franking.reasons import Refused
@@ -22,7 +22,7 @@ from webpanel.database import reading, writing
 from webpanel.domains import words
 from webpanel.domains.about import bp, note, own, own_to_change, relay, settings
 from webpanel.domains.forms import MethodForm
-from webpanel.domains.page import registrable, suggested
+from webpanel.domains.page import suggested
 
 TURNS = {"active": 0, "pending": 1, "retiring": 2}
 
@@ -38,7 +38,7 @@ def dkim(name: str) -> ResponseReturnValue:
         "domains/dkim.html",
         domain=domain,
         title=to_unicode(domain.name),
-        zone=registrable(domain.name),
+        zone=organisational(domain.name),
         state=life.state(domain),
         keys=[(key, _since(key), happens(domain, key, chosen, now)) for key in keys],
         records=[r for r in records if r.record.key_id in announced or r.status != "verified"],

@@ -18,7 +18,7 @@ from franking.domains.dmarc import stages
 from franking.domains.dmarc.stage import Stage
 from franking.domains.found import Shown, statuses
 from franking.domains.models import Domain
-from franking.domains.names import and_above, is_public_suffix, to_unicode
+from franking.domains.names import organisational, to_unicode
 from franking.domains.records import expected_records
 from franking.domains.zonefile import zone_text
 from webpanel.database import own_account, reading, writing
@@ -38,7 +38,7 @@ def show(name: str) -> ResponseReturnValue:
 @bp.get("/<name>/zone", endpoint="zone")
 def zone_file(name: str) -> ResponseReturnValue:
     domain = own(name)
-    zone = registrable(domain.name)
+    zone = organisational(domain.name)
     records = expected_records(domain, ownership.keys_of(reading, domain), relay())
     headers = {"Content-Disposition": f'attachment; filename="{domain.name}.zone"'}
     return Response(zone_text(records, origin=zone), mimetype="text/plain", headers=headers)
@@ -88,7 +88,7 @@ def detail(
         "domains/show.html",
         domain=domain,
         title=to_unicode(domain.name),
-        zone=registrable(domain.name),
+        zone=organisational(domain.name),
         state=state,
         sentence=words.sentence(
             domain,
@@ -115,11 +115,6 @@ def _hosts(domain: Domain) -> HostsForm:
         formdata=None, return_path=domain.return_path_host, tracking=domain.tracking_host
     )
     return form.offering(relay())
-
-
-def registrable(name: str) -> str:
-    """The zone that its records are most likely in: mail.example.co.uk → example.co.uk."""
-    return [n for n in and_above(name) if n == name or not is_public_suffix(n)][-1]
 
 
 def suggested(row: Shown) -> str | None:

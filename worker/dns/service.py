@@ -6,7 +6,7 @@ may run, on any number of nodes: whose turn it is, the database says.
 
 from __future__ import annotations
 
-from threading import Event, Thread
+from threading import Event
 
 from franking import log
 from franking.db import Database
@@ -18,9 +18,7 @@ from worker.dns.deliverability import LOOK as DELIVERABILITY_EVERY
 from worker.dns.deliverability import Deliverability
 from worker.dns.rechecks import Rechecks
 from worker.dns.rotation import Rotation
-from worker.duty import Duty
-
-PATIENCE = 5.0  # seconds that a stop waits for each thread; what is interrupted is repeated later
+from worker.duty import Duty, beside
 
 
 class Service:
@@ -38,16 +36,12 @@ class Service:
 
     def run(self) -> None:
         """Until `stop` is set."""
-        threads = [Thread(target=d.run, args=(self._stop,), daemon=True) for d in self._beside]
-        for thread in threads:
-            thread.start()
-        notify("READY=1")
-        while not self._stop.is_set():
-            self._turn()
-            notify("WATCHDOG=1")
-        self._rechecks.finish()
-        for thread in threads:
-            thread.join(PATIENCE)
+        with beside(self._beside, self._stop):
+            notify("READY=1")
+            while not self._stop.is_set():
+                self._turn()
+                notify("WATCHDOG=1")
+            self._rechecks.finish()
         self._database.close()
 
     def _turn(self) -> None:

@@ -16,12 +16,8 @@ LEASE = timedelta(minutes=1)
 def look(database: Database, node: str, every: timedelta) -> int:
     """Returns how many were told; 0 when it is another node's turn."""
     now = utcnow()
-    with database.session() as session:
-        if not duties.due(session, NAME, now, period=every):
-            return 0
-    with database.transaction() as session:
-        if not duties.take(session, NAME, node, lease=LEASE, now=now, period=every):
-            return 0
+    if not duties.begin(database, NAME, node, lease=LEASE, now=now, period=every):
+        return 0
     told = alerts.look(database, now) + caps.look(database, now)
     with database.transaction() as session:
         duties.finish(session, NAME, node, due_at=now + every)

@@ -22,12 +22,8 @@ LEASE = timedelta(minutes=50)
 def check(database: Database, node: str) -> list[str] | None:
     """The differences that were found; None when it is not this node's turn."""
     now = utcnow()
-    with database.session() as session:
-        if not duties.due(session, NAME, now, period=EVERY):
-            return None
-    with database.transaction() as session:
-        if not duties.take(session, NAME, node, lease=LEASE, now=now, period=EVERY):
-            return None
+    if not duties.begin(database, NAME, node, lease=LEASE, now=now, period=EVERY):
+        return None
     with database.snapshot() as session:
         differences = verification.verify(session)
     if differences:

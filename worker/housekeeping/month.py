@@ -123,11 +123,7 @@ class Month:
             return "refused"
 
     def _takes(self, name: str, now: datetime, period: timedelta = duties.MONTH) -> bool:
-        with self._database.session() as session:
-            if not duties.due(session, name, now, period=period):
-                return False
-        with self._database.transaction() as session:
-            return duties.take(session, name, self._node, lease=LEASE, now=now, period=period)
+        return duties.begin(self._database, name, self._node, lease=LEASE, now=now, period=period)
 
     def _finish(self, name: str, period: str, count: int, due_at: datetime) -> None:
         """Not when we were stopped over it: the lease is then the shorter way."""

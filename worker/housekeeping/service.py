@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
-from threading import Event, Thread
+from threading import Event
 
 from franking.db import Database, utcnow
 from franking.nodes import nodes
 from franking.notify import notify
 from franking.settings import Settings
-from worker.duty import Duty
+from worker.duty import Duty, beside
 from worker.housekeeping import alerts, ledger
 from worker.housekeeping.condition import measure
 from worker.housekeeping.held import Held, Release, deletion, postsuper
@@ -27,7 +27,6 @@ from worker.housekeeping.topup import Topup
 PURGE_EVERY = 60.0  # seconds
 LEDGER_EVERY = 60.0  # seconds between looks whether the hour is over
 MONTH_EVERY = 60.0  # seconds between looks whether a new month has begun
-PATIENCE = 5.0  # seconds that a stop waits for each thread; what is interrupted is repeated later
 
 
 class Service:
@@ -61,16 +60,12 @@ class Service:
 
     def run(self) -> None:
         """Until `stop` is set."""
-        threads = [Thread(target=d.run, args=(self._stop,), daemon=True) for d in self._beside]
-        for thread in threads:
-            thread.start()
-        notify("READY=1")
-        while not self._stop.is_set():
-            self.turn()
-            notify("WATCHDOG=1")
-            self._stop.wait(self._settings.housekeeping.every)
-        for thread in threads:
-            thread.join(PATIENCE)
+        with beside(self._beside, self._stop):
+            notify("READY=1")
+            while not self._stop.is_set():
+                self.turn()
+                notify("WATCHDOG=1")
+                self._stop.wait(self._settings.housekeeping.every)
         self._database.close()
 
     def turn(self) -> None:

@@ -58,7 +58,7 @@ class Scene:
 
     def registered(self, record: Record) -> str:
         """The domain that somebody has registered: `example.co.uk` of `mail.example.co.uk`."""
-        return organisational(record.zone) or record.zone
+        return organisational(record.zone)
 
     def is_wildcard(self, name: str, answer: Answer) -> bool:
         """Whether an answer about this name comes from a `*`, so that the name itself is free."""

@@ -7,16 +7,15 @@ slots for each algorithm, `frank1` and `frank2`, used in turn: the customer publ
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Collection
 from datetime import datetime
 
 from franking.domains.config import Dkim
 from franking.domains.dkim import ED25519, RSA
+from franking.domains.names import is_label
 from franking.reasons import Invalid
 
 SUFFIX = {RSA: "", ED25519: "e"}
-_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
 def slots_of(algorithm: str, prefix: str) -> tuple[str, str]:
@@ -48,6 +47,6 @@ def dated(own: Dkim, moment: datetime, algorithm: str, taken: Collection[str] = 
 def checked(selector: str) -> str:
     """One label, as an operator has typed it; raises Invalid."""
     name = selector.strip().lower()
-    if not _LABEL.fullmatch(name):
+    if not is_label(name):
         raise Invalid.of("selector", f"{selector!r} is no selector: letters, digits and hyphens")
     return name

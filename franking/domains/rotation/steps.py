@@ -34,18 +34,6 @@ from franking.domains.rotation import clocks, selectors, turns
 from franking.domains.rotation.succession import Seen, Succession, key_record
 from franking.reasons import Invalid, NotFound, Taken
 
-__all__ = [
-    "Preview",
-    "Seen",
-    "begin",
-    "due",
-    "key_record",
-    "postpone",
-    "preview",
-    "step",
-    "switch_method",
-]
-
 Method = Literal["txt", "cname"]
 
 

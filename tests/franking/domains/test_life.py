@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from franking.db import Database
-from franking.domains import life, ownership
+from franking.domains import found, life, ownership
 from franking.domains.models import DnsCheck, Domain
 from franking.domains.records import RelayNames
 from franking.mail.authority import signing_domain
@@ -202,11 +202,11 @@ def test_a_suspended_domain_is_not_looked_at_hourly_for_ever(
 def test_what_was_found_is_kept_per_record(database: Database, domain_id: int) -> None:
     with database.transaction() as session:
         domain = session.get_one(Domain, domain_id)
-        before = life.statuses(session, domain, RELAY)
+        before = found.statuses(session, domain, RELAY)
         assert {shown.status for shown in before} == {"not_started"}
         look(session, domain, NOW, RELAY, dkim="missing")
         look(session, domain, NOW + DAY, RELAY, return_path="wrong")
-        shown = {each.record.purpose: each for each in life.statuses(session, domain, RELAY)}
+        shown = {each.record.purpose: each for each in found.statuses(session, domain, RELAY)}
         assert shown["dkim"].seen_at == shown["dkim"].checked_at == NOW + DAY
         assert shown["return_path"].seen_at == NOW
         assert [shown[p].status for p in ("ownership", "dkim", "return_path")] == [

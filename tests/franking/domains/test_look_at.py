@@ -11,7 +11,7 @@ from franking.accounts.models import Account
 from franking.db import Database
 from franking.dns.answers import Answer, Lookup
 from franking.dns.lookups import Resolvers
-from franking.domains import life, ownership
+from franking.domains import found, life, ownership
 from franking.domains.keys import keys_of
 from franking.domains.models import Domain
 from franking.domains.records import RelayNames
@@ -160,7 +160,7 @@ def test_an_answer_about_what_was_removed_changes_nothing(
         domain = session.get_one(Domain, domain_id)
         assert (domain.verified_at, domain.checked_at) == (None, None)
         assert domain.check_due_at == (NOW if again else None)
-        shown = life.statuses(session, domain, RelayNames())
+        shown = found.statuses(session, domain, RelayNames())
         assert {each.status for each in shown} <= {"not_started"}
 
 
