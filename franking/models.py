@@ -1,5 +1,6 @@
 """All tables in one import, for the engine that creates, migrates or inspects them."""
 
+from franking.accounting.models import AccountingFile, SftpAccess
 from franking.accounts.models import (
     Account,
     AuditEntry,
@@ -14,25 +15,31 @@ from franking.domains.dmarc.models import DmarcReport, DmarcRow, DmarcSource
 from franking.domains.models import DkimKey, DnsCheck, Domain, UsedSelector, ZoneEntry
 from franking.mail.models import (
     Event,
+    EventReader,
     HeldMessage,
     IdempotencyKey,
     LogPosition,
     Message,
     MessageAlias,
     Recipient,
+    SoftFailure,
+    Stream,
     Suppression,
 )
 from franking.money.billing.models import BillingSettings
 from franking.money.deposits.models import Deposit, ProviderEvent, SavedCard
 from franking.money.models import Balance, LedgerEntry, Plan, PriceList, Reservation
 from franking.money.statements.models import ChargeDay, Invoice, UsageDay
-from franking.nodes.models import Duty, Node
+from franking.nodes.models import AddressBlock, Duty, Node, Tally
 from franking.notices.models import Notice
 from franking.tables import Base
-from franking.webhooks.models import Delivery, Endpoint
+from franking.webhooks.models import Attempt, Delivery, Endpoint, Replay
 
 __all__ = [
     "Account",
+    "AccountingFile",
+    "AddressBlock",
+    "Attempt",
     "AuditEntry",
     "AuthFailure",
     "Balance",
@@ -52,6 +59,7 @@ __all__ = [
     "Duty",
     "Endpoint",
     "Event",
+    "EventReader",
     "HeldMessage",
     "IdempotencyKey",
     "Invoice",
@@ -67,9 +75,14 @@ __all__ = [
     "ProviderEvent",
     "RateCounter",
     "Recipient",
+    "Replay",
     "Reservation",
     "SavedCard",
+    "SftpAccess",
+    "SoftFailure",
+    "Stream",
     "Suppression",
+    "Tally",
     "UsageDay",
     "UsedSelector",
     "User",

@@ -25,11 +25,14 @@ from pydantic_settings import (
 )
 from sqlalchemy import make_url
 
+from franking.accounting.config import Accounting
 from franking.deliverability.config import Deliverability
 from franking.dns.config import Dns
 from franking.domains.config import Dkim, Dmarc
 from franking.listeners import ListenerName, Listeners
+from franking.mail.config import Bounces, Inbound, Suppressions
 from franking.money.statements.config import Invoices
+from franking.nodes.config import Metrics
 from franking.notices.config import Notices
 from franking.webhooks.config import Webhooks
 
@@ -103,14 +106,6 @@ class Credentials(_Section):
     )
     longest_overlap_days: int = Field(
         90, ge=0, description="days that the old secret may work after a rotation"
-    )
-
-
-class Bounces(_Section):
-    """Where mail servers report what they could not deliver."""
-
-    domain: str = Field(
-        "", description="envelope senders on no verified domain become addresses on this one"
     )
 
 
@@ -213,6 +208,8 @@ class Settings(BaseSettings):
     maillog: Maillog = Maillog()
     credentials: Credentials = Credentials()
     bounces: Bounces = Bounces()
+    inbound: Inbound = Inbound()
+    suppressions: Suppressions = Suppressions()
     dns: Dns = Dns()
     dkim: Dkim = Dkim()
     dmarc: Dmarc = Dmarc()
@@ -226,6 +223,8 @@ class Settings(BaseSettings):
     invoices: Invoices = Invoices()
     notices: Notices = Notices()
     webhooks: Webhooks = Webhooks()
+    accounting: Accounting = Accounting()
+    metrics: Metrics = Metrics()
 
     @classmethod
     def settings_customise_sources(

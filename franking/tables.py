@@ -6,9 +6,13 @@ Models import this and nothing else of the database; `franking.db` opens it.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, MetaData
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, registry
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
 NAMES = {  # Alembic can only alter what has a name
@@ -41,6 +45,23 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class CurrentTransaction(FunctionElement[int]):
+    """The number of the transaction that writes a row; 0 where one at a time writes anyway."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(CurrentTransaction)
+def _nothing(_element: CurrentTransaction, _compiler: SQLCompiler, **_: Any) -> str:
+    return "0"
+
+
+@compiles(CurrentTransaction, "postgresql")
+def _xid(_element: CurrentTransaction, _compiler: SQLCompiler, **_: Any) -> str:
+    return "(pg_current_xact_id()::text::bigint)"
 
 
 class Base(DeclarativeBase):

@@ -5,8 +5,9 @@ unique for ever on one node.  A *recipient* row holds the present state, *event*
 `log_position` is how far the maillog worker has read; it moves in the transaction that wrote what
 was read, so a replay changes nothing.
 
-*Suppression*: who must not be written to.  *HeldMessage*: waits for a limit's next window.
-*IdempotencyKey* and *MessageAlias*: which message a repeat stands for.
+*Suppression*: who must not be written to.  *SoftFailure*: what may lead to one, when it repeats.
+*Stream*: what an account says about mail of one kind.  *HeldMessage*: waits for a limit's next
+window.  *IdempotencyKey* and *MessageAlias*: which message a repeat stands for.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from franking.tables import Base, BigId, utcnow
+from franking.tables import Base, BigId, CurrentTransaction, utcnow
 
 MESSAGE_STATES = (
     "queued", "held", "deferred", "delivered", "bounced", "expired", "partial", "voided",
@@ -37,11 +38,11 @@ MESSAGE_STATES = (
 )  # fmt: skip
 EVENT_KINDS = (
     "accepted", "held", "released", "delivered", "deferred", "bounced", "expired", "rejected",
-    "voided", "suppressed", "sandboxed",
+    "voided", "suppressed", "sandboxed", "requeued", "notified", "complained", "unsubscribed",
 )  # fmt: skip
 FINAL_KINDS = ("delivered", "bounced", "expired", "suppressed", "sandboxed")
 SUPPRESSION_SCOPES = ("account", "domain", "stream")
-SUPPRESSION_REASONS = ("hard_bounce", "complaint", "unsubscribe", "manual")
+SUPPRESSION_REASONS = ("hard_bounce", "soft_bounce", "complaint", "unsubscribe", "manual")
 
 
 def _one_of(column: str, values: tuple[str, ...]) -> str:
@@ -103,7 +104,11 @@ class Recipient(Base):
 
 
 class Event(Base):
-    """Something that happened to one recipient of one message, or a refusal (no queue_id)."""
+    """Something that happened to one recipient of one message, or a refusal (no queue_id).
+
+    `category`: why a delivery failed (`franking.mail.bounce_classes`).  `xid` is the transaction
+    that wrote it: whoever reads on from where they stopped goes by it (`franking.mail.reading`).
+    """
 
     __tablename__ = "event"
     __table_args__ = (
@@ -112,6 +117,7 @@ class Event(Base):
         UniqueConstraint("queue_id", "node", "recipient", "kind", "attempt"),
         Index("ix_event_account_id_kind_at", "account_id", "kind", "at"),
         Index("ix_event_account_id_id", "account_id", "id"),
+        Index("ix_event_xid", "xid", "id"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -130,13 +136,27 @@ class Event(Base):
     remote_host: Mapped[str | None] = mapped_column(String(255))
     remote_ip: Mapped[str | None] = mapped_column(String(45))
     delay: Mapped[float | None]
+    category: Mapped[str | None] = mapped_column(String(24))
     detail: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    xid: Mapped[int] = mapped_column(BigInteger, server_default=CurrentTransaction())
+
+
+class EventReader(Base):
+    """How far somebody has read all accounts' events."""
+
+    __tablename__ = "event_reader"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    xid: Mapped[int] = mapped_column(BigInteger, default=0)
+    event_id: Mapped[int] = mapped_column(BigInteger, default=0)
+    read_at: Mapped[datetime] = mapped_column(default=utcnow)
 
 
 class Suppression(Base):
     """An address that must not be written to.
 
-    `scope_name` is empty for the whole account, else a sending domain or a stream.
+    `scope_name` is empty for the whole account, else a sending domain or a stream.  `event_id` is
+    what caused it.
     """
 
     __tablename__ = "suppression"
@@ -153,6 +173,35 @@ class Suppression(Base):
     scope_name: Mapped[str] = mapped_column(String(253), default="")
     reason: Mapped[str] = mapped_column(String(16))
     note: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+    expires_at: Mapped[datetime | None] = mapped_column(index=True)
+    event_id: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class SoftFailure(Base):
+    """A message that ended for this address with a failure that suppresses when it repeats."""
+
+    __tablename__ = "soft_failure"
+
+    account_id: Mapped[int] = mapped_column(
+        ForeignKey("account.id"), primary_key=True, autoincrement=False
+    )
+    address: Mapped[str] = mapped_column(String(320), primary_key=True)
+    queue_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    node: Mapped[str] = mapped_column(String(63), primary_key=True)
+    at: Mapped[datetime] = mapped_column(default=utcnow, index=True)
+
+
+class Stream(Base):
+    """Mail of one kind, by the name that credentials have; those without a row are not bulk."""
+
+    __tablename__ = "stream"
+
+    account_id: Mapped[int] = mapped_column(
+        ForeignKey("account.id"), primary_key=True, autoincrement=False
+    )
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    bulk: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
 
 

@@ -20,6 +20,17 @@ FEATURES: tuple[Feature, ...] = ("webhooks", "sftp", "api", "dedicated_pool")
 Micros = Annotated[int, Field(ge=0, le=10**15)]
 
 
+class Retention(BaseModel):
+    """Days that things are kept; what is asked for after that does not exist."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    messages: int = Field(90, ge=1, le=3660, description="days: messages and their recipients")
+    events: int = Field(90, ge=1, le=3660, description="days: their events, and refusals")
+    webhooks: int = Field(7, ge=1, le=90, description="days: requests and answers of webhooks")
+    accounting: int = Field(30, ge=1, le=3660, description="days: files of the accounting log")
+
+
 class Terms(BaseModel):
     """Amounts in micro-units; a *unit* is a message or a recipient, as `billing_unit` says."""
 
@@ -45,6 +56,7 @@ class Terms(BaseModel):
         description="what is given back: expired in our queue, our address blocked",
     )
     features: tuple[Feature, ...] = FEATURES
+    retention: Retention = Retention()
 
     def floor(self, unit_price: int) -> int:
         """How far below zero a message may bring the balance while one unit costs this."""

@@ -1,10 +1,10 @@
-"""Tables of relay nodes, and of what one of them does for all."""
+"""Tables of relay nodes, of what they count, and of what one of them does for all."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, String
+from sqlalchemy import BigInteger, CheckConstraint, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from franking.tables import Base, utcnow
@@ -39,3 +39,28 @@ class Duty(Base):
     name: Mapped[str] = mapped_column(String(32), primary_key=True)
     due_at: Mapped[datetime]
     node: Mapped[str | None] = mapped_column(String(63))
+
+
+class Tally(Base):
+    """How often something has happened on a node, ever; for metrics."""
+
+    __tablename__ = "tally"
+
+    node: Mapped[str] = mapped_column(String(63), primary_key=True)
+    name: Mapped[str] = mapped_column(String(48), primary_key=True)
+    count: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class AddressBlock(Base):
+    """A receiver that refuses mail because of this node's address, and what it said last."""
+
+    __tablename__ = "address_block"
+
+    node: Mapped[str] = mapped_column(String(63), primary_key=True)
+    receiver: Mapped[str] = mapped_column(String(253), primary_key=True)
+    first_at: Mapped[datetime]
+    last_at: Mapped[datetime]
+    refusals: Mapped[int] = mapped_column(default=0)
+    remote_ip: Mapped[str | None] = mapped_column(String(45))
+    reply: Mapped[str] = mapped_column(Text)
+    queue_id: Mapped[str] = mapped_column(String(32))

@@ -20,6 +20,9 @@ KINDS: tuple[str, ...] = (
     "dkim.rotated",
     "dmarc.new_source",
     "dmarc.ready",
+    "endpoint.failing",
+    "endpoint.paused",
+    "delivery.misconfigured",
 )
 
 # Wherever a notice's detail has one of these, it is in micro-units of the account's currency.

@@ -126,7 +126,9 @@ def claim(session: Session, endpoint_id: int, now: datetime, limit: int) -> list
     claimed = []
     for row in session.scalars(first):
         row.leased_until = lease
-        claimed.append(Claimed(row.id, row.webhook_id, row.body, row.attempts, lease, endpoint_id))
+        claimed.append(
+            Claimed(row.id, row.webhook_id, row.body or "", row.attempts, lease, endpoint_id)
+        )
     return claimed
 
 

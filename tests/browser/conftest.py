@@ -172,7 +172,7 @@ class Visitor:
 @pytest.fixture
 def context(browser: Browser, panel: Panel) -> Iterator[BrowserContext]:
     context = browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB")
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(30_000)
     context.grant_permissions(["clipboard-read", "clipboard-write"], origin=panel.url)
     context.add_init_script(REPORT_VIOLATIONS)
     yield context

@@ -1,0 +1,1 @@
+"""The accounting log: files of an account's events, to be fetched."""
