@@ -12,6 +12,7 @@ callers turn into a temporary failure.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
@@ -35,6 +36,8 @@ __all__ = ["Base", "Database", "engine_options", "prepare", "utcnow"]
 
 LOCK_TIMEOUT = 3.0
 LONGEST_SNAPSHOT = 1800.0  # seconds of one statement
+PAGES = 1000  # of 4 kB; others wait meanwhile
+INCREMENTAL = 2  # https://sqlite.org/pragma.html#pragma_auto_vacuum
 POOL_SIZE = 16  # connections of one process at most; opened when they are needed
 
 
@@ -63,7 +66,8 @@ def engine_options(url: str) -> dict[str, Any]:
             "connect_timeout": int(LOCK_TIMEOUT),
             "tcp_user_timeout": milliseconds,
             "options": f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds}"
-            " -c timezone=UTC",
+            " -c timezone=UTC"
+            " -c jit=off",  # compiling a plan of many partitions takes longer than any of ours
         },
     }
 
@@ -78,6 +82,8 @@ def prepare(engine: Engine) -> Engine:
     def _pragmas(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves, below
         cursor = connection.cursor()
+        # For a new file; of an old one `franking database compact` makes such a one.
+        cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
@@ -140,6 +146,21 @@ class Database:
             yield
         finally:
             self._turn.release()
+
+    def shrink(self) -> int:
+        """Give up to `PAGES` free pages of an SQLite file back; returns how many are left that can
+        be given back.  Nothing while another process writes for too long."""
+        if self.engine.dialect.name != "sqlite":
+            return 0
+        with self._our_turn(), self.engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            if driver.execute("PRAGMA auto_vacuum").fetchone() != (INCREMENTAL,):
+                return 0
+            try:  # as a script: `execute` would free one page, because each is a row
+                driver.executescript(f"PRAGMA incremental_vacuum({PAGES})")
+            except sqlite3.OperationalError:
+                return 0
+            return int(driver.execute("PRAGMA freelist_count").fetchone()[0])
 
     def close(self) -> None:
         self.engine.dispose()

@@ -26,6 +26,7 @@ from franking.mail.models import (
     Stream,
     Suppression,
 )
+from franking.mail.tags import MessageTag
 from franking.money.billing.models import BillingSettings
 from franking.money.deposits.models import Deposit, ProviderEvent, SavedCard
 from franking.money.models import Balance, LedgerEntry, Plan, PriceList, Reservation
@@ -67,6 +68,7 @@ __all__ = [
     "LogPosition",
     "Message",
     "MessageAlias",
+    "MessageTag",
     "Node",
     "NodeCheck",
     "Notice",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Integer, MetaData
+from sqlalchemy import BigInteger, DateTime, Dialect, Integer, MetaData, String
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, registry
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -25,6 +25,9 @@ NAMES = {  # Alembic can only alter what has a name
 
 # SQLite numbers rows by itself only when the column is called INTEGER.
 BigId = BigInteger().with_variant(Integer, "sqlite")
+
+# Long queue IDs begin with the time, and are compared octet by octet: partitions go by that.
+QueueId = String(32).with_variant(String(32, collation="C"), "postgresql")
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -26,11 +26,12 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    func,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from franking.tables import Base, BigId, CurrentTransaction, utcnow
+from franking.tables import Base, BigId, CurrentTransaction, QueueId, utcnow
 
 MESSAGE_STATES = (
     "queued", "held", "deferred", "delivered", "bounced", "expired", "partial", "voided",
@@ -53,10 +54,14 @@ class Message(Base):
     __tablename__ = "message"
     __table_args__ = (
         CheckConstraint(_one_of("status", MESSAGE_STATES), name="status"),
+        # Newest first, all of them or those that one filter leaves.
         Index("ix_message_account_id_accepted_at", "account_id", "accepted_at", "queue_id"),
+        Index("ix_message_account_id_status", "account_id", "status", "accepted_at", "queue_id"),
+        Index("ix_message_credential_id", "credential_id", "accepted_at", "queue_id"),
+        Index("ix_message_message_id", "message_id"),
     )
 
-    queue_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    queue_id: Mapped[str] = mapped_column(QueueId, primary_key=True)
     node: Mapped[str] = mapped_column(String(63), primary_key=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
     credential_id: Mapped[int] = mapped_column(ForeignKey("credential.id"))
@@ -95,12 +100,17 @@ class Recipient(Base):
         ),
     )
 
-    queue_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    queue_id: Mapped[str] = mapped_column(QueueId, primary_key=True)
     node: Mapped[str] = mapped_column(String(63), primary_key=True)
     address: Mapped[str] = mapped_column(String(320), primary_key=True)
     status: Mapped[str] = mapped_column(String(16), default="queued")
     attempts: Mapped[int] = mapped_column(default=0)
     final_at: Mapped[datetime | None]
+
+
+Index("ix_message_account_id_from", Message.account_id, func.lower(Message.from_address),
+      Message.accepted_at, Message.queue_id)  # fmt: skip
+Index("ix_message_recipient_address", func.lower(Recipient.address), Recipient.queue_id)
 
 
 class Event(Base):
@@ -124,7 +134,7 @@ class Event(Base):
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
     credential_id: Mapped[int | None] = mapped_column(ForeignKey("credential.id"))
     node: Mapped[str] = mapped_column(String(63))
-    queue_id: Mapped[str | None] = mapped_column(String(32))
+    queue_id: Mapped[str | None] = mapped_column(QueueId)
     recipient: Mapped[str | None] = mapped_column(String(320))
     sender: Mapped[str | None] = mapped_column(String(320))
     kind: Mapped[str] = mapped_column(String(16))
@@ -164,6 +174,7 @@ class Suppression(Base):
         UniqueConstraint("account_id", "address", "scope", "scope_name"),
         CheckConstraint(_one_of("scope", SUPPRESSION_SCOPES), name="scope"),
         CheckConstraint(_one_of("reason", SUPPRESSION_REASONS), name="reason"),
+        Index("ix_suppression_account_id_id", "account_id", "id"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -187,7 +198,7 @@ class SoftFailure(Base):
         ForeignKey("account.id"), primary_key=True, autoincrement=False
     )
     address: Mapped[str] = mapped_column(String(320), primary_key=True)
-    queue_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    queue_id: Mapped[str] = mapped_column(QueueId, primary_key=True)
     node: Mapped[str] = mapped_column(String(63), primary_key=True)
     at: Mapped[datetime] = mapped_column(default=utcnow, index=True)
 
@@ -228,7 +239,7 @@ class HeldMessage(Base):
         ),
     )
 
-    queue_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    queue_id: Mapped[str] = mapped_column(QueueId, primary_key=True)
     node: Mapped[str] = mapped_column(String(63), primary_key=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
     credential_id: Mapped[int] = mapped_column(ForeignKey("credential.id"))
@@ -255,7 +266,7 @@ class IdempotencyKey(Base):
     mode: Mapped[str] = mapped_column(String(8), primary_key=True)
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     content_sha256: Mapped[str] = mapped_column(String(64))
-    queue_id: Mapped[str] = mapped_column(String(32))
+    queue_id: Mapped[str] = mapped_column(QueueId)
     node: Mapped[str] = mapped_column(String(63))
     created_at: Mapped[datetime] = mapped_column(default=utcnow, index=True)
 
@@ -265,10 +276,10 @@ class MessageAlias(Base):
 
     __tablename__ = "message_alias"
 
-    queue_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    queue_id: Mapped[str] = mapped_column(QueueId, primary_key=True)
     node: Mapped[str] = mapped_column(String(63), primary_key=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
-    first_queue_id: Mapped[str] = mapped_column(String(32))
+    first_queue_id: Mapped[str] = mapped_column(QueueId)
     first_node: Mapped[str] = mapped_column(String(63))
     at: Mapped[datetime] = mapped_column(default=utcnow, index=True)
 

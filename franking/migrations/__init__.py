@@ -13,6 +13,10 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
+from franking import patience
+
+LONGEST = 24 * 3600.0  # seconds of one statement
+
 
 def config(engine: Engine | None = None) -> Config:
     """Alembic's configuration for our versions folder; `env.py` finds the engine in it."""
@@ -25,7 +29,8 @@ def config(engine: Engine | None = None) -> Config:
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
     """Bring the schema to `revision`; all in one transaction."""
-    command.upgrade(config(engine), revision)
+    with patience.at_length(LONGEST):
+        command.upgrade(config(engine), revision)
 
 
 def head() -> str | None:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from alembic import context
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from franking.models import Base
 
@@ -39,4 +39,6 @@ with engine.connect() as connection, without_cascades(connection):
         transaction_per_migration=False,
     )
     with context.begin_transaction():
+        if connection.dialect.name == "postgresql":  # tables may be large
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
         context.run_migrations()

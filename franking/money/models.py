@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from franking.tables import Base, BigId, utcnow
+from franking.tables import Base, BigId, QueueId, utcnow
 
 
 class Plan(Base):
@@ -154,7 +154,7 @@ class Reservation(Base):
         ),
     )
 
-    queue_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    queue_id: Mapped[str] = mapped_column(QueueId, primary_key=True)
     node: Mapped[str] = mapped_column(String(63), primary_key=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
     capped_credential_id: Mapped[int | None] = mapped_column(BigId)

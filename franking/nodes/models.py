@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, CheckConstraint, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from franking.tables import Base, utcnow
+from franking.tables import Base, QueueId, utcnow
 
 
 class Node(Base):
@@ -63,4 +63,4 @@ class AddressBlock(Base):
     refusals: Mapped[int] = mapped_column(default=0)
     remote_ip: Mapped[str | None] = mapped_column(String(45))
     reply: Mapped[str] = mapped_column(Text)
-    queue_id: Mapped[str] = mapped_column(String(32))
+    queue_id: Mapped[str] = mapped_column(QueueId)

@@ -22,9 +22,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from franking.tables import Base, BigId, utcnow
+from franking.tables import Base, BigId, QueueId, utcnow
 
 _DUE = text("delivered_at IS NULL AND dead_at IS NULL")
+_DEAD = text("dead_at IS NOT NULL")
 
 
 class Endpoint(Base):
@@ -34,6 +35,7 @@ class Endpoint(Base):
 
     After a rotation `sealed_previous` signs too, until `previous_until`.  `failing_since`: nothing
     has been taken since the first try that failed; `warned_at`: the account was told.
+    `removed_at`: it is there for nobody any more, and goes when its deliveries have gone.
     """
 
     __tablename__ = "endpoint"
@@ -55,6 +57,7 @@ class Endpoint(Base):
     warned_at: Mapped[datetime | None]
     disabled_at: Mapped[datetime | None]
     disabled_reason: Mapped[str | None] = mapped_column(String(200))
+    removed_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
 
 
@@ -75,6 +78,13 @@ class Delivery(Base):
             sqlite_where=_DUE,
             postgresql_where=_DUE,
         ),
+        Index(
+            "ix_endpoint_delivery_dead",
+            "endpoint_id",
+            "id",
+            sqlite_where=_DEAD,
+            postgresql_where=_DEAD,
+        ),
         Index("ix_endpoint_delivery_endpoint_id_id", "endpoint_id", "id"),
         Index("ix_endpoint_delivery_created_at", "created_at"),
         Index("ix_endpoint_delivery_queue_id", "queue_id", "node"),
@@ -86,7 +96,7 @@ class Delivery(Base):
     kind: Mapped[str] = mapped_column(String(32))
     body: Mapped[str | None] = mapped_column(Text)
     events: Mapped[int] = mapped_column(default=1, server_default="1")
-    queue_id: Mapped[str | None] = mapped_column(String(32))
+    queue_id: Mapped[str | None] = mapped_column(QueueId)
     node: Mapped[str | None] = mapped_column(String(63))
     attempts: Mapped[int] = mapped_column(default=0)
     due_at: Mapped[datetime] = mapped_column(default=utcnow)
@@ -117,7 +127,10 @@ class Attempt(Base):
 
 
 class Replay(Base):
-    """Events of `since` to `until` are put into the outbox again, from (`xid`, `event_id`) on."""
+    """Events of `since` to `until` are put into the outbox again.
+
+    Done are those up to (`reached`, `event_id`); `events`: so many of them were wanted.
+    """
 
     __tablename__ = "endpoint_replay"
     __table_args__ = (Index("ix_endpoint_replay_endpoint_id", "endpoint_id"),)
@@ -126,7 +139,7 @@ class Replay(Base):
     endpoint_id: Mapped[int] = mapped_column(ForeignKey("endpoint.id", ondelete="CASCADE"))
     since: Mapped[datetime]
     until: Mapped[datetime]
-    xid: Mapped[int] = mapped_column(BigInteger, default=0)
+    reached: Mapped[datetime]
     event_id: Mapped[int] = mapped_column(BigInteger, default=0)
     events: Mapped[int] = mapped_column(BigInteger, default=0)
     requested_at: Mapped[datetime] = mapped_column(default=utcnow)

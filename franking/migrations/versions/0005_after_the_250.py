@@ -6,6 +6,8 @@ Whoever reads events begins with what happens from now on.
 import sqlalchemy as sa
 from alembic import op
 
+from franking.migrations.partitioning import partition_all
+
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
@@ -17,6 +19,50 @@ KINDS = (
     " 'unsubscribed')"
 )
 REASONS = "reason in ('hard_bounce', 'soft_bounce', 'complaint', 'unsubscribe', 'manual')"
+
+
+TAGS = {  # of messages that were there before, each once
+    "sqlite": "SELECT DISTINCT queue_id, node, substr(value, 1, 64), account_id, accepted_at"
+    " FROM message, json_each(message.tags)",
+    "postgresql": "SELECT DISTINCT queue_id, node, substr(value, 1, 64), account_id, accepted_at"
+    " FROM message, json_array_elements_text(message.tags) AS value",
+}
+
+
+def make_filters() -> None:
+    """Whoever filters messages reads an index, not all messages."""
+    op.create_table(
+        "message_tag",
+        sa.Column("queue_id", sa.String(length=32), nullable=False),
+        sa.Column("node", sa.String(length=63), nullable=False),
+        sa.Column("tag", sa.String(length=64), nullable=False),
+        sa.Column(
+            "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["queue_id", "node"],
+            ["message.queue_id", "message.node"],
+            name=op.f("fk_message_tag_queue_id_node_message"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("queue_id", "node", "tag", name=op.f("pk_message_tag")),
+    )
+    op.execute(
+        "INSERT INTO message_tag (queue_id, node, tag, account_id, accepted_at) "
+        + TAGS[op.get_bind().dialect.name]
+    )
+    newest_first = ["accepted_at", "queue_id"]
+    for name, table, columns in (
+        ("ix_message_tag_account_id_tag", "message_tag", ["account_id", "tag", *newest_first]),
+        ("ix_message_account_id_status", "message", ["account_id", "status", *newest_first]),
+        ("ix_message_credential_id", "message", ["credential_id", *newest_first]),
+        ("ix_message_message_id", "message", ["message_id"]),
+    ):
+        op.create_index(name, table, columns)
+    sender, address = sa.text("lower(from_address)"), sa.text("lower(address)")
+    op.create_index("ix_message_account_id_from", "message", ["account_id", sender, *newest_first])
+    op.create_index("ix_message_recipient_address", "message_recipient", [address, "queue_id"])
 
 
 def upgrade() -> None:
@@ -142,7 +188,7 @@ def upgrade() -> None:
         ),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("until", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("xid", sa.BigInteger(), nullable=False),
+        sa.Column("reached", sa.DateTime(timezone=True), nullable=False),
         sa.Column("event_id", sa.BigInteger(), nullable=False),
         sa.Column("events", sa.BigInteger(), nullable=False),
         sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
@@ -193,6 +239,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("streams", sa.JSON(), server_default="[]", nullable=False))
         batch_op.add_column(sa.Column("batch", sa.Integer(), server_default="1", nullable=False))
         batch_op.add_column(sa.Column("warned_at", sa.DateTime(timezone=True), nullable=True))
+        batch_op.add_column(sa.Column("removed_at", sa.DateTime(timezone=True), nullable=True))
 
     with op.batch_alter_table("endpoint_delivery", schema=None) as batch_op:
         batch_op.add_column(sa.Column("events", sa.Integer(), server_default="1", nullable=False))
@@ -200,6 +247,13 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("node", sa.String(length=63), nullable=True))
         batch_op.alter_column("body", existing_type=sa.TEXT(), nullable=True)
         batch_op.create_index("ix_endpoint_delivery_queue_id", ["queue_id", "node"], unique=False)
+        batch_op.create_index(
+            "ix_endpoint_delivery_dead",
+            ["endpoint_id", "id"],
+            unique=False,
+            sqlite_where=sa.text("dead_at IS NOT NULL"),
+            postgresql_where=sa.text("dead_at IS NOT NULL"),
+        )
 
     with op.batch_alter_table("event", schema=None) as batch_op:
         batch_op.add_column(sa.Column("category", sa.String(length=24), nullable=True))
@@ -210,17 +264,24 @@ def upgrade() -> None:
         )
         batch_op.create_index("ix_event_xid", ["xid", "id"], unique=False)
 
+    make_filters()
     with op.batch_alter_table("suppression", schema=None) as batch_op:
         batch_op.add_column(sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column("event_id", sa.BigInteger(), nullable=True))
         batch_op.drop_constraint(op.f("ck_suppression_reason"), type_="check")
         batch_op.create_check_constraint(op.f("ck_suppression_reason"), REASONS)
         batch_op.create_index(batch_op.f("ix_suppression_expires_at"), ["expires_at"], unique=False)
+        batch_op.create_index("ix_suppression_account_id_id", ["account_id", "id"], unique=False)
 
+    begin_reading()
+
+
+def begin_reading() -> None:
     if op.get_bind().dialect.name == "postgresql":
         op.alter_column(
             "event", "xid", server_default=sa.text("(pg_current_xact_id()::text::bigint)")
         )
+        partition_all()
     for reader in ("webhooks", "accounting"):
         op.execute(
             "INSERT INTO event_reader (name, xid, event_id, read_at)"
