@@ -58,6 +58,7 @@ def describe_event(event: Event, row: Message) -> dict[str, Any]:
         "smtp_code": event.smtp_code,
         "enhanced_code": event.enhanced_code,
         "reply": event.reply,
+        "category": event.category,
         "remote_host": event.remote_host,
         "remote_ip": event.remote_ip,
         "delay": event.delay,

@@ -1,7 +1,8 @@
 """What the last look has found, kept for `franking doctor` and the panel, and who is told of it.
 
 Each node keeps its own findings, and its view of the others' listeners (`reachable`), which `load`
-puts where it belongs: with the node that was looked at.
+puts where it belongs: with the node that was looked at.  What receivers have said of its address
+when it sent mail (`franking.nodes.blocked`) is added at once.
 """
 
 from __future__ import annotations
@@ -16,18 +17,21 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from franking.deliverability import certificates
-from franking.deliverability.findings import Finding, Status, warn
+from franking.deliverability.findings import Finding, Status, fail, warn
 from franking.deliverability.listeners import REACHABLE, Peer
 from franking.deliverability.models import NodeCheck
 from franking.listeners import SERVICES, ListenerName
+from franking.nodes import blocked
+from franking.tables import utcnow
 
 FRESH = timedelta(hours=2)  # the worker looks every hour
 FORGOTTEN = timedelta(days=1)  # a node that has told nothing for so long is not asked for any more
 DELETED = timedelta(days=30)
 BADNESS = {"ok": 0, "warn": 1, "fail": 2}
+REFUSED = "refused"
 ORDER = (
-    "addresses", "resolver", "helo", "ptr", "dnsbl", "mx", "spf", "dkim zone", certificates.NAME,
-    REACHABLE, "outside view", "egress",
+    "addresses", "resolver", "helo", "ptr", "dnsbl", REFUSED, "mx", "spf", "dkim zone",
+    certificates.NAME, REACHABLE, "outside view", "egress",
 )  # fmt: skip
 
 
@@ -85,7 +89,7 @@ def _finding(row: NodeCheck) -> Finding:
     return Finding(row.name, row.subject, cast(Status, row.status), row.detail, row.fix)
 
 
-def load(session: Session) -> list[Report]:
+def load(session: Session, now: datetime | None = None) -> list[Report]:
     """What is known of every node, by its name; the same findings that `franking doctor` prints."""
     rows = session.scalars(select(NodeCheck).order_by(NodeCheck.node)).all()
     own: dict[str, list[Finding]] = defaultdict(list)
@@ -94,11 +98,26 @@ def load(session: Session) -> list[Report]:
         if row.name != REACHABLE:
             own[row.node].append(_finding(row))
             checked_at[row.node] = max(row.checked_at, checked_at.get(row.node, row.checked_at))
-    seen = _seen_by_others(rows)
+    seen, refused = _seen_by_others(rows), _refused(session, now or utcnow())
     return [
-        Report(node, checked_at[node], in_order([*findings, *outside_view(findings, seen[node])]))
+        Report(
+            node,
+            checked_at[node],
+            in_order([*findings, *refused[node], *outside_view(findings, seen[node])]),
+        )
         for node, findings in own.items()
     ]
+
+
+def _refused(session: Session, now: datetime) -> dict[str, list[Finding]]:
+    fix = "find out why, and ask the receiver to lift it: the mail log has its whole reply"
+    found: dict[str, list[Finding]] = defaultdict(list)
+    for row in blocked.present(session, now):
+        times = "once" if row.refusals == 1 else f"{row.refusals:,} times"
+        since = f"{row.first_at:%Y-%m-%d %H:%M}Z"
+        detail = f"has refused mail because of our address, {times} since {since}: {row.reply}"
+        found[row.node].append(fail(REFUSED, row.receiver, detail, fix))
+    return found
 
 
 def of_node(session: Session, node: str) -> Report | None:
@@ -107,8 +126,10 @@ def of_node(session: Session, node: str) -> Report | None:
 
 def asked_now(node: str, own: Sequence[Finding], now: datetime, known: Report | None) -> Report:
     """What was found just now, with what the others have seen before."""
-    seen = [finding for finding in known.findings if finding.name == REACHABLE] if known else []
-    return Report(node, now, in_order([*own, *outside_view(own, seen)]))
+    before = known.findings if known else ()
+    seen = [finding for finding in before if finding.name == REACHABLE]
+    refused = [finding for finding in before if finding.name == REFUSED]
+    return Report(node, now, in_order([*own, *refused, *outside_view(own, seen)]))
 
 
 def _seen_by_others(rows: Sequence[NodeCheck]) -> dict[str, list[Finding]]:

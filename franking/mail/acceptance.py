@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 from franking.accounts import limits
 from franking.accounts.limits import Counted, Exceeded, Subject
 from franking.accounts.models import Account
-from franking.mail import holding, idempotency, replies
+from franking.mail import holding, idempotency, replies, tags
 from franking.mail.authority import Authority
 from franking.mail.idempotency import Standing
 from franking.mail.models import Event, Message, Recipient
@@ -245,6 +245,7 @@ def _store(
             why = message.suppressed.get(address)
             events.append(_event(message, address, ended, why) | key)
     connection.execute(_RECIPIENT, recipients)
+    tags.store(session, key, message.authority.account_id, message.tags, message.now)
     connection.execute(_EVENT, events)
 
 

@@ -2,7 +2,8 @@
 
 The codes decide (RFC 3463, RFC 5248's registry); text does only where codes are known to lie: 5.7.x
 and 5.0.0 are said of everything, and Postfix writes 5.0.0 itself where a server gave no enhanced
-code (smtp/smtp_chat.c).  The first matching rule wins.
+code (smtp/smtp_chat.c).  The first matching rule wins.  Recipients are suppressed for codes and
+words about recipients alone: of 5.7.x only for the three codes that are about the mailbox.
 
 `ours` tells a refusal of the relay's own address from one of the sender, the content or the
 recipient: it is what a plan may refund (`franking.money.refunds`).  Only what a remote server said
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 Kind = Literal["hard", "soft", "block", "config", "ignored", "unknown"]
@@ -83,21 +85,65 @@ ADDRESS_LISTED = r"""
     | \b (ip (\ address)? | client\ host | sending\ host | your\ server) \b
       .{0,80} \b ((black|block|deny)[ -]?list | listed | blocked | banned)
 """
-REVERSE_DNS = r"\b (ptr | rdns | reverse\ (dns | lookup | host\ ?name)) \b"
+# Gmail (4.7.0, 4.7.28, 5.7.28), Yahoo and AT&T: of all mail from the address.
+ADDRESS_THROTTLED = r"""
+    \b originating\ from\ your\ ip | \b mail\ sent\ from\ your\ ip | \[TSS\d\d\]
+    | \b messages\ from\ [0-9a-f.:]+ \ (temporarily\ deferred|weren't\ sent)
+"""
+REVERSE_DNS = r"""
+    \b (ptr | rdns | reverse\ (dns | lookup | host\ ?name)) \b
+    | \b cannot\ find\ your\ (reverse\ )?hostname
+"""
+NOT_AUTHENTIC = r"""
+    \b (dmarc | spf | dkim) \b .{0,80} \b (fail | reject | polic | invalid | unauthori | not\ pass
+      | does\ not\ designate | unaligned | prohibited)
+    | \b (fail(s|ed|ure)? | violates? | not\ pass) \b .{0,60} \b (dmarc | spf | dkim) \b
+    | \b unauthenticated \ (e-?mail|mail|sender) | \b required\ authentication\ level
+"""
+BAD_SENDER = r"""
+    \b sender \b .{0,30} \b (verif\w+ | rejected | invalid | unknown | domain)
+    | \b verification\ failed\ for | \b domain\ of\ sender
+"""
+TOO_FAST = r"""
+    \b (frequency | rate) \ limit | \b too\ (many|quickly|fast) | \b at\ a\ rate\ that
+    | \b throttl
+"""
+TOO_LARGE = r"\b (message|size) \b .{0,30} \b (exceeds | too\ (large|big|long)) | databytes"
 RELAY = r"""
-    \b relay(ing)? \b .{0,20} \b (denied | not\ (permitted | allowed) | prohibited)
-    | \b (unable | not\ (permitted | allowed)) \ to\ relay
+    \b relay(ing)? \b .{0,20} \b (denied | not\ (permitted | allowed) | prohibited | rejected)
+    | \b (unable | not\ (permitted | allowed)) \ to\ relay | \b rcpthosts \b
 """
 VIRUS = r"\b (virus(es)? | malware | trojan | infected) \b"
-SPAM = r"\b (spam | junk | unsolicited | phish | bulk\ mail | ur[il]s? | content) "
+POLICY = r"\b polic(y | ies) | \b administrative(ly)?\ prohibit"
+SPAM = (
+    r"\b DT:SP[MB] \b | \b (spam | junk | unsolicited | phish | bulk\ mail | ur[il]s? | content) "
+)
 NOBODY = r"""
     \b (no\ such | unknown | invalid | non-?existent) \ (local\ )?
       (user | recipient | mailbox | address | account)
     | \b (user|recipient|mailbox|address|account) \b .{0,30}
       \b (unknown | unavailable | not\ found | does\ not\ exist | doesn't\ exist)
+    | \b recipient \ (address\ )? rejected | ^\d{3} [ -] (\#5\.1\.\d\ )? address\ rejected
+    | \b no\ mailbox\ (here\ )?by\ that\ name | \b unrouteable\ address | \(\#5\.1\.[136]\)
+    | \b doesn't\ have\ an?\ [\w.]+\ account | \b not\ our\ customer
+    | \b not\ listed\ in\ (the\ )?(domino\ directory | public\ name)
 """
-FULL = r"\b (mailbox | quota) \b .{0,30} \b (full | exceeded) | \b over\ quota \b"
+GONE = r"""
+    \b (account | mailbox | user) \b .{0,30}
+      \b (disabled | inactive | suspended | locked | not\ active | deactivated | discontinued)
+"""
+FULL = r"""
+    \b (mailbox | quota | inbox) \b .{0,30} \b (full | exceeded) | \b over\ ?quota \b
+    | \b exceeded\ storage\ allocation
+"""
 NO_SUCH_HOST = r"not\ known | not\ found | nxdomain"
+# Of Gmail and of Exchange, about where they forward to.
+NO_SUCH_DOMAIN = r"""
+    \b dns\ error \b .{0,80} \b (nxdomain | domain\ name\ not\ found)
+    | \b destination\ (e-?mail\ )?system\ is\ unknown
+"""
+NOT_THERE = r"recip(ient)?\ ?not\ ?found"
+BARE = "5.0.x 5.3.0 5.5.0"  # no code, or one that says nothing
 
 
 @dataclass(frozen=True)
@@ -112,9 +158,13 @@ class Rule:
 
 
 RULES = (
-    # Exchange Online says this of recipients that do not exist.
+    # Exchange Online says these of recipients that do not exist.
     Rule("invalid_recipient", "5.4.1", r"recipient\ address\ rejected:\ access\ denied"),
-    Rule("expired", "4.4.7"),
+    Rule("invalid_recipient", "5.1.10", NOT_THERE),
+    Rule("expired", "4.4.7 5.4.7 4.4.316 5.4.300 5.4.316"),
+    # Gmail, of a mailbox that gets too much mail at the moment.
+    Rule("rate_limited", "4.2.1 5.2.1", TOO_FAST),
+    Rule("rate_limited", "5.2.121 5.2.122"),  # Exchange Online: of this mailbox
     Rule("mailbox_full", "4.2.2 5.2.2"),
     Rule("too_large", "5.2.3 5.3.4"),
     Rule("inactive_mailbox", "5.2.1 5.7.13"),
@@ -122,33 +172,45 @@ RULES = (
     Rule("invalid_recipient", "5.1.0", smtp=550),
     Rule("invalid_recipient", "5.1.2", r"\b (user | recipient | mailbox) \b"),
     Rule("invalid_recipient", "5.1.1 5.1.3 5.1.4 5.1.6 5.7.17"),
-    Rule("bad_domain", "5.1.2 5.1.10 5.7.18"),
+    Rule("bad_domain", "5.1.2 5.1.10 5.7.18 5.4.310"),
     Rule("bad_domain", "5.4.4", NO_SUCH_HOST),
-    Rule("sender_rejected", "5.1.7 5.1.8 5.7.27"),
-    Rule("auth_policy", "5.7.25", ours=True),  # RFC 7372: of the address' name in the DNS
-    Rule("auth_policy", "5.7.20 5.7.21 5.7.22 5.7.23 5.7.24 5.7.26 5.7.29 5.7.30"),
+    Rule("auth_policy", "5.7.27 4.7.27", r"\b spf \b"),  # Gmail's use of it
+    Rule("sender_rejected", "5.1.7 5.1.8 4.1.7 4.1.8 5.7.27"),
+    Rule("auth_policy", "5.7.25 4.7.25", ours=True),  # RFC 7372: of the address' name in the DNS
+    Rule("auth_policy", "5.7.20 5.7.21 5.7.22 5.7.23 5.7.24 5.7.26 5.7.29 5.7.30 5.7.32"),
+    Rule("auth_policy", "4.7.20 4.7.21 4.7.22 4.7.23 4.7.24 4.7.26 4.7.27 4.7.29 4.7.30 4.7.32"),
+    Rule("spam_block", "4.7.0 4.7.1 4.7.28 5.7.28", ADDRESS_THROTTLED, ours=True),
     Rule("rate_limited", "4.7.28 4.5.3"),
-    Rule("greylisted", "4.7.0 4.7.1", r"gr[ae]y-?\ ?list"),
+    Rule("greylisted", "4.7.0 4.7.1 4.0.0", r"gr[ae]y-?\ ?list"),
     Rule("rate_limited", "4.7.0 4.7.1"),
-    Rule("dns_failure", "4.4.3 5.4.3 4.4.4 5.4.4"),
+    Rule("dns_failure", "4.4.3 5.4.3 4.4.4 5.4.4 4.4.312 5.4.312"),
     Rule("connect_failure", "4.4.1 4.4.2"),
     Rule("policy", "4.7.x"),
     Rule("rate_limited", "4.x.x", smtp=421),
-    Rule("routing_loop", "5.4.6"),
+    Rule("routing_loop", "5.4.6 5.4.14"),
+    Rule("auth_policy", f"{VAGUE} 5.7.9", NOT_AUTHENTIC),  # 5.7.9: Yahoo's
     Rule("spam_block", VAGUE, DOMAIN_LISTED),
     Rule("spam_block", VAGUE, ADDRESS_LISTED, ours=True),
     Rule("auth_policy", VAGUE, REVERSE_DNS, ours=True),
     Rule("relay_denied", VAGUE, RELAY),
     Rule("virus", VAGUE, VIRUS),
     Rule("spam_content", "5.7.1", SPAM),
+    Rule("policy", "5.7.0", POLICY),
     Rule("spam_content", "5.7.0"),
-    Rule("mailbox_full", "5.0.x 5.3.0 5.5.0", FULL),
-    Rule("invalid_recipient", "5.0.x 5.3.0 5.5.0", NOBODY),
-    Rule("spam_content", "5.0.x 5.3.0 5.5.0", SPAM),
+    Rule("mailbox_full", BARE, FULL),
+    Rule("too_large", BARE, TOO_LARGE),
+    Rule("inactive_mailbox", BARE, GONE),
+    Rule("sender_rejected", BARE, BAD_SENDER),
+    Rule("bad_domain", f"{BARE} 4.0.0 5.4.0", NO_SUCH_DOMAIN),
+    Rule("invalid_recipient", BARE, NOBODY),
+    Rule("rate_limited", BARE, TOO_FAST),
+    Rule("spam_content", BARE, SPAM),
+    Rule("policy", BARE, POLICY),
     Rule("policy", "5.7.x"),
     Rule("protocol", "5.5.x 5.6.x"),
 )
 
+LONGEST = 600  # characters of a reply that are looked at
 UNDETERMINED = CATEGORIES["undetermined"]
 _FLAGS = re.IGNORECASE | re.VERBOSE | re.DOTALL
 
@@ -173,12 +235,30 @@ class Finding:
 
 
 def classify(enhanced_code: str | None, smtp_code: int | None, reply: str | None) -> Finding:
-    """Of an event's three fields; `smtp_code` is None when Postfix itself gave up."""
+    """Of an event's three fields; `smtp_code` is None when Postfix itself gave up.
+
+    Without an enhanced code it is what Postfix makes of the other: 5.0.0 of 550.
+    """
+    rule = rule_of(enhanced_code, smtp_code, reply)
+    if rule is None:
+        return Finding(UNDETERMINED)
+    return Finding(CATEGORIES[rule.category], rule.ours and smtp_code is not None)
+
+
+def rule_of(enhanced_code: str | None, smtp_code: int | None, reply: str | None) -> Rule | None:
+    """The one that decides."""
+    if not enhanced_code and smtp_code is not None:
+        enhanced_code = f"{smtp_code // 100}.0.0"
+    return _rule(enhanced_code or "", smtp_code, (reply or "")[:LONGEST])
+
+
+@lru_cache(maxsize=4096)  # a server that refuses one message refuses a thousand
+def _rule(enhanced_code: str, smtp_code: int | None, reply: str) -> Rule | None:
     # Without addresses: <spamhaus@…> is no list.
-    words = " ".join(word for word in (reply or "").split() if "@" not in word)
+    words = " ".join(word for word in reply.split() if "@" not in word)
     for rule, codes, text in _COMPILED:
-        if not codes.fullmatch(enhanced_code or ""):
+        if not codes.fullmatch(enhanced_code):
             continue
         if rule.smtp in (None, smtp_code) and text.search(words):
-            return Finding(CATEGORIES[rule.category], rule.ours and smtp_code is not None)
-    return Finding(UNDETERMINED)
+            return rule
+    return None

@@ -3,27 +3,41 @@
 Postfix's log is at least once (after a crash between the remote 250 and the queue update it
 delivers and logs again), so a recipient takes one final event and ignores further ones.
 Events of queue files that are not ours (Postfix's own bounces) are ignored too.
+What is about a whole message is in `franking.mail.queue_actions`, what becomes known by mail in
+`franking.mail.late`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import insert, update
 from sqlalchemy.orm import Session
 
+from franking.mail.bounce_classes import CATEGORIES, Finding, classify
 from franking.mail.models import FINAL_KINDS, Event, Message, Recipient
+from franking.mail.states import State, load, store
 
 LONGEST_REPLY = 2000  # Postfix cuts its log records there (util/msg_logger.c)
 EXPIRED = "4.4.7"  # RFC 3463: delivery time expired
+OPERATOR = {"by": "operator"}  # in the detail of what nobody else has done
+
+_INSERT = insert(Event.__table__)  # type: ignore[arg-type]
+_NUMBERED = _INSERT.returning(Event.id, Event.queue_id, Event.recipient)
+FAILED = frozenset({"bounced", "expired"})
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One delivery attempt for one recipient; `delay` in seconds since acceptance."""
+    """One delivery attempt for one recipient; `delay` in seconds since acceptance.
+
+    `detail`: agent, relay, tls, delays (before the queue manager, in it, connecting, transmitting)
+    and queued (the first two together), in seconds.
+    """
 
     queue_id: str
     recipient: str
@@ -37,59 +51,68 @@ class Attempt:
     delay: float | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
 
+    @cached_property
+    def finding(self) -> Finding | None:
+        """Why it failed; None of what did not, and of what an operator has deleted."""
+        if self.kind == "expired":
+            return Finding(CATEGORIES["expired"]) if self.enhanced_code == EXPIRED else None
+        if self.kind in {"bounced", "deferred"}:
+            return classify(self.enhanced_code, self.smtp_code, self.reply)
+        return None
 
-@dataclass
-class _State:
-    """A message's present state, as the batch changes it."""
 
+@dataclass(frozen=True)
+class Written:
+    """An event that was not there before; `event_id` of ends that are no delivery."""
+
+    attempt: Attempt
     account_id: int
-    credential_id: int
     sender: str
-    status: str
-    recipients: dict[str, _RecipientState] = field(default_factory=dict)
+    recipient: str
+    finding: Finding | None
+    event_id: int | None = None
 
 
-@dataclass
-class _RecipientState:
-    address: str
-    status: str
-    attempts: int
-    final_at: datetime | None
-    changed: bool = False
-
-
-def record(session: Session, node: str, attempts: Sequence[Attempt]) -> int:
-    """Write the events of these attempts and move recipients and messages; returns how many."""
-    states = _load(session, node, {attempt.queue_id for attempt in attempts})
+def record(session: Session, node: str, attempts: Sequence[Attempt]) -> list[Written]:
+    """Write the events of these attempts and move recipients and messages."""
+    states = load(session, node, {attempt.queue_id for attempt in attempts})
     return _write(session, node, states, attempts)
 
 
-def record_expired(session: Session, node: str, expired: Iterable[tuple[str, datetime]]) -> int:
-    """The queue manager gave up; its log line names no recipients, so: all that had no end yet."""
-    return _end_all(session, node, dict(expired), EXPIRED, "delivery time expired")
+def record_expired(
+    session: Session, node: str, expired: Iterable[tuple[str, datetime]],
+    forced: Collection[str] = (),
+) -> list[Written]:  # fmt: skip
+    """The queue manager gave up; its log line names no recipients, so: all that had no end yet.
+
+    `forced`: the queue IDs of those that an operator has had enough of (postsuper -e).
+    """
+    states = load(session, node, when := dict(expired))
+    text = "delivery time expired"
+    return _write(session, node, states, [
+        Attempt(queue_id, recipient.address, "expired", when[queue_id], enhanced_code=EXPIRED,
+                reply=text, detail=OPERATOR if queue_id in forced else {})
+        for queue_id, state in states.items()
+        for recipient in state.open
+    ])  # fmt: skip
 
 
-def record_removed(session: Session, node: str, removed: Iterable[tuple[str, datetime]]) -> int:
+def record_removed(
+    session: Session, node: str, removed: Iterable[tuple[str, datetime]]
+) -> list[Written]:
     """An operator deleted these queue files: no delivery is tried any more (`leave_hold` first).
 
     The money stays captured, because Postfix had taken the message (docs/decisions/0003); giving
     it back is for the operator who deleted it.
     """
-    return _end_all(session, node, dict(removed), None, "removed from the queue by the operator")
-
-
-def _end_all(
-    session: Session, node: str, when: Mapping[str, datetime], code: str | None, reply: str
-) -> int:
-    states = _load(session, node, set(when))
-    attempts = [
-        Attempt(queue_id, recipient.address, "expired", when[queue_id],
-                enhanced_code=code, reply=reply)
+    states = load(session, node, when := dict(removed))
+    text = "removed from the queue by the operator"
+    return _write(session, node, states, [
+        Attempt(queue_id, recipient.address, "expired", when[queue_id], reply=text,
+                detail=OPERATOR)
         for queue_id, state in states.items()
-        for recipient in state.recipients.values()
-        if recipient.final_at is None
-    ]  # fmt: skip
-    return _write(session, node, states, attempts)
+        for recipient in state.open
+    ])  # fmt: skip
 
 
 def record_voided(session: Session, node: str, reasons: Mapping[str, str], at: datetime) -> int:
@@ -97,7 +120,7 @@ def record_voided(session: Session, node: str, reasons: Mapping[str, str], at: d
 
     `franking.mail.transitions.give_up` comes first, then the money.
     """
-    states = _load(session, node, set(reasons))
+    states = load(session, node, set(reasons))
     rows = []
     for queue_id, state in states.items():
         attempt = Attempt(queue_id, "", "voided", at, reply=reasons[queue_id])
@@ -161,52 +184,25 @@ def record_refusal(
     )
 
 
-def _load(session: Session, node: str, queue_ids: set[str]) -> dict[str, _State]:
-    """The messages among these queue IDs, with all their recipients: two queries."""
-    if not queue_ids:
-        return {}
-    states = {
-        row[0]: _State(*row[1:])
-        for row in session.execute(
-            select(
-                Message.queue_id,
-                Message.account_id,
-                Message.credential_id,
-                Message.from_address,
-                Message.status,
-            ).where(Message.queue_id.in_(queue_ids), Message.node == node)
-        )
-    }
-    for row in session.execute(
-        select(
-            Recipient.queue_id,
-            Recipient.address,
-            Recipient.status,
-            Recipient.attempts,
-            Recipient.final_at,
-        ).where(Recipient.queue_id.in_(states), Recipient.node == node)
-    ):
-        states[row[0]].recipients[row[1].lower()] = _RecipientState(*row[1:])
-    return states
-
-
-def _apply(state: _State, attempt: Attempt, node: str) -> dict[str, Any] | None:
-    """The event's row, or None when this recipient has had its end already."""
+def _apply(state: State, attempt: Attempt, node: str) -> tuple[dict[str, Any], Written] | None:
+    """The event's row and what it says, or None when this recipient has had its end already."""
     recipient = state.recipients.get(attempt.recipient.lower())
     if recipient is None or recipient.final_at is not None:
         return None
     recipient.attempts += 1
-    recipient.status = attempt.kind
-    recipient.changed = True
+    recipient.move(attempt.kind)
     if attempt.kind in FINAL_KINDS:
         recipient.final_at = attempt.at
-    return _row(state, attempt, node) | {
+    finding = attempt.finding
+    row = _row(state, attempt, node) | {
         "recipient": recipient.address,
         "attempt": recipient.attempts,
+        "category": finding and finding.category.name,
     }
+    return row, Written(attempt, state.account_id, state.sender, recipient.address, finding)
 
 
-def _row(state: _State, attempt: Attempt, node: str) -> dict[str, Any]:
+def _row(state: State, attempt: Attempt, node: str) -> dict[str, Any]:
     return {
         "account_id": state.account_id,
         "credential_id": state.credential_id,
@@ -227,68 +223,32 @@ def _row(state: _State, attempt: Attempt, node: str) -> dict[str, Any]:
 
 
 def _write(
-    session: Session, node: str, states: Mapping[str, _State], attempts: Sequence[Attempt]
-) -> int:
-    """Write what the attempts change, and return how many events that made."""
-    rows = [
-        row
+    session: Session, node: str, states: Mapping[str, State], attempts: Sequence[Attempt]
+) -> list[Written]:
+    applied = [
+        done
         for attempt in attempts
         if (state := states.get(attempt.queue_id)) is not None
-        and (row := _apply(state, attempt, node)) is not None
+        and (done := _apply(state, attempt, node)) is not None
     ]
-    if rows:
-        _store(session, node, states, rows)
-    return len(rows)
-
-
-def _store(
-    session: Session, node: str, states: Mapping[str, _State], rows: list[dict[str, Any]]
-) -> None:
-    session.execute(insert(Event), rows)
-    connection = session.connection()  # executemany by key, without the ORM's bookkeeping
-    connection.execute(_MOVE_RECIPIENT, [
-        {"b_queue_id": queue_id, "b_node": node, "b_address": r.address, "status": r.status,
-         "attempts": r.attempts, "final_at": r.final_at}
-        for queue_id, state in states.items()
-        for r in state.recipients.values()
-        if r.changed
-    ])  # fmt: skip
-    moved = [
-        {"b_queue_id": queue_id, "b_node": node, "status": summary}
-        for queue_id, state in states.items()
-        if (summary := summarise(r.status for r in state.recipients.values())) != state.status
+    if not applied:
+        return []
+    numbers = _store_rows(session, [row for row, _ in applied])
+    store(session, node, states)
+    return [
+        replace(each, event_id=numbers.get((each.attempt.queue_id, each.recipient)))
+        if each.attempt.kind in FAILED
+        else each
+        for _, each in applied
     ]
-    if moved:
-        connection.execute(_MOVE_MESSAGE, moved)
 
 
-_MOVE_RECIPIENT = (
-    update(Recipient.__table__)  # type: ignore[arg-type]
-    .where(
-        Recipient.queue_id == bindparam("b_queue_id"),
-        Recipient.node == bindparam("b_node"),
-        Recipient.address == bindparam("b_address"),
-    )
-    .values(
-        status=bindparam("status"), attempts=bindparam("attempts"), final_at=bindparam("final_at")
-    )
-)
-
-_MOVE_MESSAGE = (
-    update(Message.__table__)  # type: ignore[arg-type]
-    .where(Message.queue_id == bindparam("b_queue_id"), Message.node == bindparam("b_node"))
-    .values(status=bindparam("status"))
-)
-
-
-def summarise(statuses: Iterable[str]) -> str:
-    """A message's state from its recipients': what is still open wins, then what all share.
-
-    A suppressed recipient was never written to, so it says nothing about the others.
-    """
-    kinds = set(statuses)
-    kinds = kinds - {"suppressed"} or kinds
-    for open_state in ("deferred", "queued", "held"):
-        if open_state in kinds:
-            return open_state
-    return kinds.pop() if len(kinds) == 1 else "partial"
+def _store_rows(session: Session, rows: list[dict[str, Any]]) -> dict[tuple[str, str], int]:
+    """The numbers of the failures among them, of which a recipient has one; others need none."""
+    connection = session.connection()
+    failed = [row for row in rows if row["kind"] in FAILED]
+    if others := [row for row in rows if row["kind"] not in FAILED]:
+        connection.execute(_INSERT, others)
+    if not failed:
+        return {}
+    return {(str(row[1]), str(row[2])): row[0] for row in connection.execute(_NUMBERED, failed)}

@@ -9,17 +9,31 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, String, and_, cast, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from franking.accounts.models import Account, Credential
-from franking.mail.models import Event, Message, MessageAlias, Recipient
+from franking.mail.models import (
+    EVENT_KINDS,
+    Event,
+    HeldMessage,
+    Message,
+    MessageAlias,
+    Recipient,
+    Suppression,
+)
+from franking.mail.suppressions import normal
+from franking.mail.tags import MessageTag
 from franking.reasons import Invalid, NotFound
+
+MOST_NAMED = 2_000  # messages; of more, the next page is soon found among all
+
+_Moment = InstrumentedAttribute[datetime]
+_Number = InstrumentedAttribute[str]
 
 
 @dataclass(frozen=True)
@@ -99,6 +113,21 @@ def timeline(session: Session, message: Message) -> Sequence[Event]:
     ).all()
 
 
+def suppressing(session: Session, account: Account, events: Sequence[Event]) -> set[int]:
+    """The IDs of those events for which somebody is on the suppression list."""
+    addresses = {normal(event.recipient) for event in events if event.recipient}
+    listed = select(Suppression.event_id).where(
+        Suppression.account_id == account.id, Suppression.address.in_(addresses)
+    )
+    return {number for number in session.scalars(listed) if number is not None}
+
+
+def waiting(session: Session, message: Message) -> HeldMessage | None:
+    """What it waits for in the hold queue; None for what an operator has put there."""
+    held = session.get(HeldMessage, (message.queue_id, message.node))
+    return held if held is not None and held.released_at is None else None
+
+
 def search(
     session: Session,
     account: Account,
@@ -107,43 +136,63 @@ def search(
     limit: int = 50,
 ) -> Page:
     """Newest first.  Raises Invalid for a cursor that is not one of ours."""
-    query = _filtered(select(Message).where(Message.account_id == account.id), wanted)
+    query, moment, number = _filtered(session, account, wanted)
     if before:
-        moment, queue_id = _decode(before)
-        query = query.where(
-            or_(
-                Message.accepted_at < moment,
-                and_(Message.accepted_at == moment, Message.queue_id < queue_id),
-            )
-        )
-    query = query.order_by(Message.accepted_at.desc(), Message.queue_id.desc()).limit(limit + 1)
+        at, queue_id = _decode(before)
+        same = and_(moment == at, number < queue_id)
+        query = query.where(or_(moment < at, same), moment <= at)  # the last is for the index
+    query = query.order_by(moment.desc(), number.desc()).limit(limit + 1)
     rows = session.scalars(query).all()
     more = len(rows) > limit
     rows = rows[:limit]
     return Page(rows, _encode(rows[-1]) if more else None)
 
 
-def _filtered(query: Select[Message], wanted: Filter) -> Select[Message]:
+def _filtered(
+    session: Session, account: Account, wanted: Filter
+) -> tuple[Select[Message], _Moment, _Number]:
+    """And the columns that it is ordered by: those of the index that leads to what is wanted."""
+    query = select(Message).where(Message.account_id == account.id)
+    moment, number = Message.accepted_at, Message.queue_id
+    if wanted.tag:
+        tagged = (MessageTag.account_id == account.id, MessageTag.tag == wanted.tag)
+        found = _some(session, select(MessageTag.queue_id).where(*tagged))
+        if found is None:
+            same = (MessageTag.queue_id == Message.queue_id) & (MessageTag.node == Message.node)
+            query = query.join(MessageTag, same).where(*tagged)
+            moment, number = MessageTag.accepted_at, MessageTag.queue_id
+        else:
+            query = query.where(Message.queue_id.in_(found))
     if wanted.status:
         query = query.where(Message.status == wanted.status)
     if wanted.sender:
         query = query.where(func.lower(Message.from_address) == wanted.sender.lower())
     if wanted.credential:
         named = select(Credential.id).where(Credential.username == wanted.credential)
-        query = query.where(Message.credential_id.in_(named))
+        query = query.where(Message.credential_id == (session.scalar(named) or 0))
     if wanted.text:
-        query = query.where(
-            or_(Message.queue_id == wanted.text, Message.message_id.in_(_bracketed(wanted.text)))
-        )
+        called = Message.message_id.in_(_bracketed(wanted.text))
+        found = _some(session, select(Message.queue_id).where(called)) or []
+        query = query.where(Message.queue_id.in_([wanted.text, *found]))
     if wanted.since:
-        query = query.where(Message.accepted_at >= wanted.since)
+        query = query.where(moment >= wanted.since)
     if wanted.until:
-        query = query.where(Message.accepted_at < wanted.until)
+        query = query.where(moment < wanted.until)
     if wanted.recipient:
-        query = query.where(_has_recipient(wanted.recipient.lower()))
-    if wanted.tag:
-        query = query.where(cast(Message.tags, String).like(_json_item(wanted.tag), escape="\\"))
-    return query
+        written_to = func.lower(Recipient.address) == wanted.recipient.lower()
+        found = _some(session, select(Recipient.queue_id).where(written_to))
+        among = _has(written_to) if found is None else Message.queue_id.in_(found)
+        query = query.where(among)
+    return query, moment, number
+
+
+def _some(session: Session, query: Select[str]) -> Sequence[str] | None:
+    """Queue IDs; None when they are too many.
+
+    Asked for first: a planner that guesses how many they are would rather read all messages.
+    """
+    found: Sequence[str] = session.scalars(query.limit(MOST_NAMED + 1)).all()
+    return found if len(found) <= MOST_NAMED else None
 
 
 def _bracketed(message_id: str) -> list[str]:
@@ -151,28 +200,19 @@ def _bracketed(message_id: str) -> list[str]:
     return [bare, f"<{bare}>"]
 
 
-def _has_recipient(address: str) -> ColumnElement[bool]:
+def _has(written_to: ColumnElement[bool]) -> ColumnElement[bool]:
     return (
         select(Recipient.queue_id)
-        .where(
-            Recipient.queue_id == Message.queue_id,
-            Recipient.node == Message.node,
-            func.lower(Recipient.address) == address,
-        )
+        .where(Recipient.queue_id == Message.queue_id, Recipient.node == Message.node, written_to)
         .exists()
     )
-
-
-def _json_item(tag: str) -> str:
-    escaped = json.dumps(tag)[1:-1].replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f'%"{escaped}"%'
 
 
 def counts_since(session: Session, account_id: int, since: datetime) -> dict[str, int]:
     """How many events of each kind since a moment."""
     rows = session.execute(
         select(Event.kind, func.count())
-        .where(Event.account_id == account_id, Event.at >= since)
+        .where(Event.account_id == account_id, Event.kind.in_(EVENT_KINDS), Event.at >= since)
         .group_by(Event.kind)
     )
     return {row[0]: row[1] for row in rows}
@@ -187,16 +227,20 @@ def recent_events(
     limit: int = 50,
 ) -> Sequence[Event]:
     """The account's latest events of these kinds, newest first; `before_id` pages on."""
-    query = select(Event).where(Event.account_id == account.id, Event.kind.in_(kinds))
-    if before_id is not None:
-        query = query.where(Event.id < before_id)
-    return session.scalars(query.order_by(Event.id.desc()).limit(limit)).all()
+    found = [
+        event
+        for kind in kinds  # one after the other: an index has those of one kind in order
+        for event in session.scalars(_latest(session, account, kind, before_id).limit(limit))
+    ]
+    return sorted(found, key=lambda event: (event.at, event.id), reverse=True)[:limit]
 
 
-def refusals(
-    session: Session, account: Account, before_id: int | None = None, limit: int = 50
-) -> Sequence[Event]:
-    return recent_events(session, account, ("rejected",), before_id=before_id, limit=limit)
+def _latest(session: Session, account: Account, kind: str, before_id: int | None) -> Select[Event]:
+    query = select(Event).where(Event.account_id == account.id, Event.kind == kind)
+    if before_id is not None and (last := session.get(Event, before_id)) is not None:
+        same = and_(Event.at == last.at, Event.id < before_id)
+        query = query.where(or_(Event.at < last.at, same), Event.at <= last.at)
+    return query.order_by(Event.at.desc(), Event.id.desc())
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -15,7 +15,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Row, bindparam, func, literal_column, select, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    Row,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    text,
+    tuple_,
+    update,
+)  # fmt: skip
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -33,7 +43,9 @@ _INTRODUCE: dict[str, Any] = {
 _HORIZON = select(
     literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint", BigInteger)
 )
+_NEXT = select(literal_column("pg_snapshot_xmax(pg_current_snapshot())::text::bigint", BigInteger))
 _LAST = 2**63 - 1
+MOST_COUNTED = 100_000
 
 
 class Place(NamedTuple):
@@ -43,7 +55,7 @@ class Place(NamedTuple):
     event_id: int = 0
 
 
-_FOLLOWING = (
+_EVENTS = (
     select(
         *(column for column in _event.c),
         Account.name.label("account"),
@@ -68,13 +80,20 @@ _FOLLOWING = (
         (_message.c.queue_id == _event.c.queue_id) & (_message.c.node == _event.c.node),
     )
     .outerjoin(Domain, Domain.id == _message.c.domain_id)
-    .where(
+)
+_FOLLOWING = (
+    _EVENTS.where(
         tuple_(_event.c.xid, _event.c.id)
         > tuple_(bindparam("xid", type_=BigInteger), bindparam("event_id", type_=BigInteger)),
         _event.c.xid < bindparam("horizon", type_=BigInteger),
     )
     .order_by(_event.c.xid, _event.c.id)
     .limit(bindparam("most"))
+)
+# The times are for PostgreSQL, which has the months apart.
+_THESE = _EVENTS.where(
+    _event.c.id.in_(bindparam("ids", expanding=True)),
+    _event.c.at.between(bindparam("first"), bindparam("last")),
 )
 
 
@@ -85,6 +104,23 @@ def following(session: Session, after: Place, limit: int) -> Sequence[Row[*tuple
     values = {**after._asdict(), "horizon": horizon(session), "most": limit}
     found: Sequence[Row[*tuple[Any, ...]]] = session.connection().execute(_FOLLOWING, values).all()
     return found
+
+
+def these(
+    session: Session, ids: Sequence[int], first: datetime, last: datetime
+) -> Sequence[Row[*tuple[Any, ...]]]:
+    """Those with these numbers, of this time, in no order; columns as in `following`."""
+    values = {"ids": list(ids), "first": first, "last": last}
+    found: Sequence[Row[*tuple[Any, ...]]] = session.connection().execute(_THESE, values).all()
+    return found
+
+
+def at(session: Session, name: str) -> Place:
+    """How far this reader has come, as of now: `place` says it for the transaction that moves."""
+    found = session.execute(
+        select(EventReader.xid, EventReader.event_id).where(EventReader.name == name)
+    ).first()
+    return Place() if found is None else Place(*found)
 
 
 def horizon(session: Session) -> int:
@@ -117,9 +153,39 @@ def move(session: Session, name: str, to: Place, now: datetime) -> None:
 
 
 def behind(session: Session, name: str) -> tuple[int, datetime | None]:
-    """How many events this reader has before it, and when the oldest of them was written."""
-    found = session.get(EventReader, name)
-    at = Place() if found is None else Place(found.xid, found.event_id)
-    waiting = tuple_(Event.xid, Event.id) > tuple_(at.xid, at.event_id)
-    count, oldest = session.execute(select(func.count(), func.min(Event.at)).where(waiting)).one()
-    return count, oldest
+    """How many events this reader has before it, `MOST_COUNTED` at the most, and when the next of
+    them happened."""
+    after = at(session, name)
+    waiting = (
+        select(Event.at)
+        .where(tuple_(Event.xid, Event.id) > tuple_(after.xid, after.event_id))
+        .order_by(Event.xid, Event.id)
+    )
+    few = waiting.limit(MOST_COUNTED).subquery()
+    count = session.scalar(select(func.count()).select_from(few)) or 0
+    return count, session.scalar(waiting.limit(1))
+
+
+def is_restored(session: Session) -> bool:
+    """Whether there are numbers of transactions that this cluster has not had yet: they are those
+    of another, from which the database was restored, and readers would wait for years."""
+    connection = session.connection()
+    if connection.dialect.name != "postgresql":
+        return False
+    following = int(connection.execute(_NEXT).scalar_one())
+    newest = (session.scalar(select(func.max(each))) or 0 for each in (Event.xid, EventReader.xid))
+    return max(newest) >= following
+
+
+def begin_anew(session: Session) -> None:
+    """After that: all events that there are count as old ones, in the order of their IDs.  What was
+    read around a reader's place it gets again; nothing is left out."""
+    if session.connection().dialect.name == "postgresql":
+        session.execute(text("LOCK TABLE event IN SHARE ROW EXCLUSIVE MODE"))
+    for reader in session.scalars(select(EventReader).order_by(EventReader.name).with_for_update()):
+        behind_it = tuple_(Event.xid, Event.id) > tuple_(reader.xid, reader.event_id)
+        unread = session.scalar(select(func.min(Event.id)).where(behind_it))
+        last = reader.event_id if unread is None else min(reader.event_id, unread - 1)
+        reader.xid, reader.event_id = 0, last
+    session.flush()
+    session.execute(update(Event.__table__).where(Event.xid > 0).values(xid=0))  # type: ignore[arg-type]

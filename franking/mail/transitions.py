@@ -7,9 +7,9 @@ housekeeping) changes nothing.
 Whoever writes more than one of these takes them in this order, so that no two transactions wait
 for each other: `held_message`, `reservation`, `rate_counter`, `domain` (a new message keeps its
 key; who changes several takes them by ID, and then `zone_entry` by name), the message itself,
-`balance`, `credential` (what it has spent; several by ID), the daily totals.  The balance is late
-because it is the one row that all who send for an account want: who holds it should have nothing
-left to do but to commit.
+`soft_failure` and then `suppression` (several by their keys), `balance`, `credential` (what it has
+spent; several by ID), the daily totals.  The balance is late because it is the one row that all who
+send for an account want: who holds it should have nothing left to do but to commit.
 """
 
 from __future__ import annotations

@@ -74,6 +74,7 @@ _FAILED = (
         Event.queue_id.in_(bindparam("queue_ids", expanding=True)),
         Event.node == bindparam("node"),
         Event.kind.in_(("bounced", "expired")),
+        Event.attempt > 0,  # what a report says came after a delivery
     )
     .order_by(Event.id)
 )  # fmt: skip

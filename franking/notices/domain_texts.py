@@ -17,6 +17,7 @@ TITLES: dict[str, str] = {
     "dkim.rotated": "DKIM key replaced",
     "dmarc.new_source": "Somebody new sends in the name of a domain",
     "dmarc.ready": "A domain is ready for a stricter DMARC policy",
+    "delivery.misconfigured": "Mail of a domain is refused for its DNS records",
 }
 
 ADVICE: dict[str, str] = {
@@ -31,6 +32,8 @@ ADVICE: dict[str, str] = {
     "dkim.rotated": "Nothing needs to be done now.",
     "dmarc.new_source": "Look at it on the domain's DMARC page and say whether it is yours.",
     "dmarc.ready": "The domain's DMARC page has the exact record to publish.",
+    "delivery.misconfigured": "Look at the domain's page: every record there should be green. The"
+    " message's page has the whole reply.",
 }
 
 
@@ -89,6 +92,12 @@ def _ready(detail: Detail) -> str:
     return f"Nearly all mail of {_domain(detail)} is aligned; the next DMARC policy can come{step}."
 
 
+def _misconfigured(detail: Detail) -> str:
+    reply = f": {detail['reply']}" if detail.get("reply") else "."
+    what = "sender" if detail.get("category") == "sender_rejected" else "authentication"
+    return f"A receiver has refused mail from {_domain(detail)} because of its {what}{reply}"
+
+
 _SENTENCES = {
     "domain.verified": _verified,
     "domain.failing": _failing,
@@ -99,6 +108,7 @@ _SENTENCES = {
     "dkim.rotated": _rotated,
     "dmarc.new_source": _new_source,
     "dmarc.ready": _ready,
+    "delivery.misconfigured": _misconfigured,
 }
 
 

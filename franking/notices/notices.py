@@ -13,6 +13,8 @@ and `currency`, which are added here:
     topup.failed      amount, reason, failures, switched_off
     invoice.issued    number, period, net, tax, total
     cap.reached       cap, credential (its user name; none for the account's own), day
+    delivery.misconfigured  domain, category, queue_id, recipient, reply
+    endpoint.*        endpoint (its number), url, since, until or reason
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from franking.money.amounts import format_amount
-from franking.notices import domain_texts
+from franking.notices import domain_texts, endpoint_texts
 
 Detail = Mapping[str, Any]
 
@@ -26,6 +26,7 @@ TITLES: dict[str, str] = {
     "invoice.issued": "Invoice issued",
     "cap.reached": "Spending cap reached",
     **domain_texts.TITLES,
+    **endpoint_texts.TITLES,
 }
 
 ADVICE: dict[str, str] = {
@@ -39,6 +40,13 @@ ADVICE: dict[str, str] = {
     "invoice.issued": "It can be downloaded in the panel.",
     "cap.reached": "Mail beyond the cap is refused until the day ends (UTC), or the cap is raised.",
     **domain_texts.ADVICE,
+    **endpoint_texts.ADVICE,
+}
+
+# What a kind is about, and the page that has it; others are about money.
+PAGES: dict[str, tuple[str, str]] = {
+    **dict.fromkeys(domain_texts.TITLES, ("domains", "domains")),
+    **dict.fromkeys(endpoint_texts.TITLES, ("webhooks", "webhooks")),
 }
 
 
@@ -54,14 +62,15 @@ class Mail:
 def sentence(kind: str, detail: Detail) -> str:
     """One sentence of plain text; what others wrote in it is on one line."""
     write = _SENTENCES.get(kind)
-    return _line(write(detail) if write else domain_texts.sentence(kind, detail) or kind)
+    others = (part.sentence(kind, detail) for part in (domain_texts, endpoint_texts))
+    return _line(write(detail) if write else next(filter(None, others), kind))
 
 
 def mail(kind: str, detail: Detail, *, brand: str, panel_url: str) -> Mail:
     title = TITLES.get(kind, kind)
     account = f" ({_line(detail['account'])})" if detail.get("account") else ""
     paragraphs = [sentence(kind, detail), ADVICE.get(kind, "")]
-    about, page = ("domains", "domains") if kind in domain_texts.TITLES else ("money", "billing")
+    about, page = PAGES.get(kind, ("money", "billing"))
     where = f"{panel_url}/{page}"
     footer = (
         f"{brand} wrote this because something about the account's {about} has changed."

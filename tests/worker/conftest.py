@@ -93,7 +93,8 @@ class Books:
         """All rows that a replay must leave alone."""
         tables = (
             "message", "message_recipient", "event", "held_message", "reservation",
-            "ledger_entry", "balance", "charge_day", "usage_day",
+            "ledger_entry", "balance", "charge_day", "usage_day", "notice", "suppression",
+            "soft_failure", "message_alias", "address_block",
         )  # fmt: skip
         with self.database.session() as session:
             return [

@@ -7,11 +7,12 @@ reply, word for word.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from franking.accounts.models import Credential
+from franking.mail.bounce_classes import CATEGORIES
 from franking.mail.models import Event, Message
 from franking.money.amounts import format_amount
 from franking.money.models import LedgerEntry, Reservation
@@ -28,7 +29,15 @@ ICONS = {
     "released": "send",
     "suppressed": "ban",
     "sandboxed": "check",
+    "requeued": "refresh",
+    "notified": "mail",
+    "complained": "alert-circle",
+    "unsubscribed": "mail-off",
 }
+TITLES = {"complained": "Complaint", "notified": "Notification"}
+LATE_BOUNCE = "Bounced after delivery"
+GUESSED = "guessed from the words of a report"
+PARTS = ("before the queue manager", "in it", "connecting", "transmitting")
 CHARGES = {
     "waiting": "Waiting for money: nothing is charged until the balance covers it.",
     "reserved": "Reserved: set aside until Postfix has queued the message.",
@@ -50,7 +59,8 @@ REFUNDS = {
 
 @dataclass(frozen=True)
 class Step:
-    """`facts` are (name, value) pairs; `event` is set where a server was spoken to."""
+    """`facts` are (name, value) pairs; `event` is set for what was recorded; `suppressed` is the
+    address that was left out, or is from then on."""
 
     title: str
     icon: str
@@ -59,6 +69,7 @@ class Step:
     facts: list[tuple[str, str]] = field(default_factory=list)
     points: Sequence[str] = ()
     event: Event | None = None
+    suppressed: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +82,7 @@ class Told:
     events: Sequence[Event]
     currency: str
     refunds: Sequence[LedgerEntry] = ()
+    suppressing: Collection[int] = ()  # the IDs of the events that put somebody on the list
 
 
 def steps(told: Told) -> list[Step]:
@@ -88,7 +100,7 @@ def _steps(told: Told) -> Iterator[Step]:
         yield _charge(told.reservation, told.currency)
     queued = [("Queue ID", message.queue_id), ("Recipients", str(message.recipient_count))]
     yield Step("Accepted", "send", "azure", message.accepted_at, queued)
-    yield from (_attempt(event) for event in told.events if event.kind != "accepted")
+    yield from (_happened(e, told.suppressing) for e in told.events if e.kind != "accepted")
     yield from (_refund(entry, told.currency) for entry in told.refunds)
 
 
@@ -150,18 +162,55 @@ def _refund(entry: LedgerEntry, currency: str) -> Step:
     return Step("Refund", "credit-card", "green", entry.at, facts=facts)
 
 
-def _attempt(event: Event) -> Step:
+def _happened(event: Event, suppressing: Collection[int]) -> Step:
+    kind = event.kind
+    listed = kind == "suppressed" or event.id in suppressing
+    return Step(
+        _title(event),
+        ICONS.get(kind, "info-circle"),
+        colour(kind),
+        event.at,
+        _facts(event),
+        event=event,
+        suppressed=event.recipient if listed else None,
+    )
+
+
+def _title(event: Event) -> str:
+    if event.kind == "bounced" and not event.attempt:
+        return LATE_BOUNCE
+    return TITLES.get(event.kind, event.kind.capitalize())
+
+
+def _facts(event: Event) -> list[tuple[str, str]]:
+    detail = {name: str(value) for name, value in event.detail.items() if value is not None}
+    category = CATEGORIES.get(event.category or "")
     host = " ".join(
         part for part in (event.remote_host, event.remote_ip and f"[{event.remote_ip}]") if part
     )
-    facts = _present(
+    numbered = event.attempt and event.kind != "notified"
+    return _present(
         ("Recipient", event.recipient),
-        ("Attempt", str(event.attempt) if event.attempt else None),
+        ("Attempt", str(event.attempt) if numbered else None),
         ("Remote server", host),
-        ("Encryption", str(event.detail.get("tls") or "")),
+        ("Failed address", detail.get("reported_as")),
+        ("Reported by", detail.get("reported_by")),
+        ("Certainty", GUESSED if event.detail.get("guessed") else None),
+        ("Why", f"{category.name.replace('_', ' ')} ({category.kind})" if category else None),
+        ("Kind", detail.get("feedback_type") or detail.get("kind")),
+        ("Sent to", detail.get("to")),
+        ("New queue ID", detail.get("requeued_as")),
+        ("By", detail.get("by")),
+        ("Encryption", detail.get("tls")),
         ("After", None if event.delay is None else seconds(event.delay)),
+        ("Of it", _delays(event.detail.get("delays"))),
     )
-    kind = event.kind
-    return Step(
-        kind.capitalize(), ICONS.get(kind, "info-circle"), colour(kind), event.at, facts, (), event
+
+
+def _delays(parts: object) -> str | None:
+    """`9.0 s before the queue manager, 0.2 s in it, 0.1 s connecting, 0.2 s transmitting`"""
+    if not isinstance(parts, list) or len(parts) != len(PARTS):
+        return None
+    return ", ".join(
+        f"{seconds(float(part))} {name}" for part, name in zip(parts, PARTS, strict=True)
     )

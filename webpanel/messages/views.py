@@ -10,6 +10,7 @@ from franking.accounts import audit, credentials
 from franking.db import utcnow
 from franking.mail import holding, messages
 from franking.money import ledger_pages, reservations
+from franking.webhooks import outbox
 from webpanel.advice import advice
 from webpanel.database import own_account, reading, writing
 from webpanel.messages import timeline
@@ -44,13 +45,15 @@ def show(queue_id: str) -> ResponseReturnValue:
     account = current_user.account
     message = messages.get(reading, account, queue_id)
     names = {c.id: c for c in credentials.all_of(reading, account)}
+    happened = messages.timeline(reading, message)
     told = timeline.Told(
         message=message,
         credential=names[message.credential_id],
         reservation=reservations.of_message(reading, message.node, message.queue_id),
-        events=messages.timeline(reading, message),
+        events=happened,
         currency=account.plan.currency,
         refunds=ledger_pages.refunds_of(reading, account, message),
+        suppressing=messages.suppressing(reading, account, happened),
     )
     return render_template(
         "messages/show.html",
@@ -60,6 +63,9 @@ def show(queue_id: str) -> ResponseReturnValue:
         recipients=messages.recipients(reading, message),
         steps=timeline.steps(told),
         advice=advice,
+        waiting=messages.waiting(reading, message),
+        webhooks=outbox.of_message(reading, account, message),
+        state_of=outbox.state_of,
         currency=account.plan.currency,
     )
 

@@ -48,7 +48,7 @@ SUBJECT = re.compile(rf"({QUEUE_ID}): ")
 ADDRESS = r'((?:"(?:[^"\\]|\\.)*+")?[^>]*)>'
 RECIPIENT = re.compile(rf"{ADDRESS}, (?:orig_to=<{ADDRESS}, )?")
 TAIL = re.compile(
-    r"relay=([^\s,]+), (?:conn_use=(\d{1,9}), )?delay=([\d.]{1,20}), delays=[\d./]{1,80}, "
+    r"relay=([^\s,]+), (?:conn_use=(\d{1,9}), )?delay=([\d.]{1,20}), delays=([\d./]{1,80}), "
     r"(?:tls=([^\s,]*), )?dsn=(\d\.\d{1,3}\.\d{1,3}), status=([\w-]{1,30})(?: \((.*))?",
     re.DOTALL,
 )
@@ -115,7 +115,7 @@ def _delivery(at: datetime, queue_id: str, agent: str, pid: int, rest: str) -> D
     if recipient is None:
         return None
     blank = Delivery(
-        at, queue_id, agent, pid, rest, "", None, "", 1, 0.0, None, "", "", "", None, None, None
+        at, queue_id, agent, pid, rest, "", None, "", 1, 0.0, "", None, "", "", "", None, None, None
     )
     tail = TAIL.fullmatch(rest, recipient.end())
     return _cut(blank, recipient[1], recipient[2], tail)
@@ -126,7 +126,7 @@ def _cut(
 ) -> Delivery | None:
     if tail is None:
         return None
-    relay, use, delay, tls, dsn, status, reply = tail.groups()
+    relay, use, delay, delays, tls, dsn, status, reply = tail.groups()
     reply = (reply or "").removesuffix(")")
     answer = remote.answer(relay, status, reply)
     return line._replace(
@@ -134,7 +134,8 @@ def _cut(
         original=original,
         relay=relay,
         connection_use=int(use or 1),
-        delay=_seconds(delay),
+        delay=seconds(delay),
+        delays=delays,
         tls=tls,
         dsn=dsn,
         status=status,
@@ -145,7 +146,7 @@ def _cut(
     )
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
     try:
         return float(text)
     except ValueError:

@@ -42,7 +42,8 @@ class Delivery(NamedTuple):
     """One attempt for one recipient.
 
     `rest` is all that followed `to=<`; `address` and `original` are cut from it by syntax alone,
-    see `parse.resolve`.  `delay` is in seconds since arrival.  `reply` is the remote's text.
+    see `parse.resolve`.  `delay` is in seconds since arrival, `delays` are its parts: before the
+    queue manager, in it, connecting, transmitting.  `reply` is the remote's text.
     """
 
     at: datetime
@@ -55,6 +56,7 @@ class Delivery(NamedTuple):
     relay: str
     connection_use: int
     delay: float
+    delays: str
     tls: str | None
     dsn: str
     status: str

@@ -77,6 +77,7 @@ class Service:
         own: Maillog = settings.maillog
         self._node = settings.node
         self._own = own
+        self._rules = settings.suppressions
         self._stop = stop
         self._database = Database(settings.database_url)
         self._boot_id = _boot_id()
@@ -153,7 +154,7 @@ class Service:
         now = utcnow()
         with self._database.transaction() as session:
             save_position(session, self._node, position, self._boot_id, now, gap=gap)
-            return write(session, self._node, changes, now)
+            return write(session, self._node, changes, now, self._rules)
 
     def _confirm(self, token: str) -> None:
         try:

@@ -29,11 +29,13 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from franking import log
-from franking.mail import events
-from franking.mail.events import Attempt
+from franking.mail import events, failures
+from franking.mail.config import Suppressions
+from franking.mail.events import Attempt, Written
 from franking.mail.holding import drop_unpaid
-from franking.mail.models import Event, LogPosition, Recipient
-from franking.mail.transitions import give_up, go_on, leave_hold
+from franking.mail.models import Event, LogPosition, MessageAlias, Recipient
+from franking.mail.queue_actions import record_actions, record_notifications
+from franking.mail.transitions import give_up, leave_hold
 from franking.money import refunds, reservations, settling
 from franking.money.models import Reservation
 from franking.money.reservations import UNBOUND
@@ -43,6 +45,7 @@ from worker.maillog.gather import DELETED, PARKED, Changes, Sent
 from worker.maillog.parse import resolve
 
 _reservations, _recipients = Reservation.__table__.c, Recipient.__table__.c
+_aliases = MessageAlias.__table__.c
 _events, _POSITION = Event.__table__.c, cast(Table, LogPosition.__table__)
 _THESE: BindParameter[list[str]] = bindparam("queue_ids", expanding=True)
 _NODE: BindParameter[str] = bindparam("node")
@@ -53,24 +56,40 @@ _STATES = select(_reservations.queue_id, _reservations.state).where(
 _RECIPIENTS = select(_recipients.queue_id, _recipients.address).where(
     _recipients.queue_id.in_(_THESE), _recipients.node == _NODE
 )
+_FIRST = select(_aliases.queue_id, _aliases.first_queue_id).where(
+    _aliases.queue_id.in_(_THESE), _aliases.node == _NODE, _aliases.first_node == _NODE
+)
 _DEFERRALS = select(_events.queue_id, _events.recipient, _events.at, _events.delay).where(
     _events.queue_id.in_(_THESE), _events.node == _NODE, _events.kind == "deferred"
 )
 
+DEFAULT = Suppressions()
 
-def write(session: Session, node: str, changes: Changes, now: datetime) -> dict[str, str]:
-    """Returns mail that nobody paid: queue ID → user name of the client, for an alarm."""
-    leave_hold(session, node, {*changes.released, *changes.removed}, now)  # the lock order
-    attempts = _attempts(session, node, changes.sent)
+
+def write(
+    session: Session, node: str, changes: Changes, now: datetime, rules: Suppressions = DEFAULT
+) -> dict[str, str]:
+    """Returns mail that nobody paid: queue ID → user name of the client, for an alarm.
+
+    `rules`: what suppresses a recipient.
+    """
+    changes = _under_first_names(session, node, changes)
+    released = {action.queue_id for _, action in changes.actions if action.kind == "released"}
+    leave_hold(session, node, {*released, *changes.removed}, now)  # the lock order
+    steps = [(_attempts(session, node, sent), actions) for sent, actions in changes.steps()]
     settled = _settle(session, node, changes.evidence, now)
-    if changes.released:
-        go_on(session, node, changes.released, max(changes.released.values()))
-    events.record(session, node, attempts)
+    written = []
+    for attempts, actions in steps:
+        written += events.record(session, node, attempts)
+        record_actions(session, node, actions)
     if changes.expired:
-        events.record_expired(session, node, changes.expired.items())
+        expired = changes.expired.items()
+        written += events.record_expired(session, node, expired, changes.forced)
     if changes.removed:
         events.record_removed(session, node, changes.removed.items())
-    _book(session, node, settled, now, _refundable(attempts) | set(changes.expired))
+    record_notifications(session, node, changes.notices)
+    failures.consider(session, node, written, rules, now)
+    _book(session, node, settled, now, _refundable(written) | set(changes.expired))
     return {
         queue_id: username
         for queue_id, username in changes.active.items()
@@ -78,12 +97,20 @@ def write(session: Session, node: str, changes: Changes, now: datetime) -> dict[
     }
 
 
-def _refundable(attempts: Iterable[Attempt]) -> set[str]:
+def _under_first_names(session: Session, node: str, changes: Changes) -> Changes:
+    """What was requeued so long ago that nobody has it in memory (`recent`) is known by now under
+    the queue ID that it was accepted with.  Not the evidence: that is about queue files."""
+    names = changes.named()
+    known = {row[0]: row[1] for row in _about(session, _FIRST, node, names)}
+    return changes.renamed(known) if known else changes
+
+
+def _refundable(written: Iterable[Written]) -> set[str]:
     """The messages that may get money back for how these ended."""
     return {
-        each.queue_id
-        for each in attempts
-        if refunds.why_refundable(each.kind, each.enhanced_code, each.smtp_code, each.reply)
+        each.attempt.queue_id
+        for each in written
+        if each.attempt.kind == "bounced" and each.finding is not None and each.finding.ours
     }
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from franking.mail.bounce_classes import CATEGORIES, RULES, UNDETERMINED, classify
+from franking.mail.bounce_classes import (
+    CATEGORIES,
+    RULES,
+    UNDETERMINED,
+    Rule,
+    classify,
+    rule_of,
+)
 
 REPLIES = [
     # (category, enhanced code, SMTP code, text)
@@ -53,7 +58,66 @@ REPLIES = [
     ("virus", "5.0.0", 554, "554 infected with malware"),
     ("policy", "5.7.1", 550, "550 5.7.1 rejected by local rules"),
     ("policy", "5.7.38", 550, "550 5.7.38 mail flood"),
-    ("policy", "4.7.26", 421, "421 4.7.26 not authenticated"),
+    ("policy", "4.7.5", 421, "421 4.7.5 not today"),
+    ("policy", "5.7.0", 550, "550 5.7.0 Local Policy Violation"),
+    ("policy", "5.0.0", 554, "554 Transaction failed. Reject due to policy restrictions."),
+    ("policy", "5.0.0", 550, "550 Administrative prohibition"),
+    ("policy", "5.7.133", 550, "550 5.7.133 RESOLVER.RST.SenderNotAuthenticatedForGroup"),
+    ("auth_policy", "4.7.26", 421, "421 4.7.26 not authenticated"),
+    ("auth_policy", "5.7.27", 550, "550-5.7.27 SPF checks for [shop.test] did not pass"),
+    ("auth_policy", "5.7.32", 550, "550-5.7.32 the From: header is not aligned"),
+    ("auth_policy", "5.7.1", 550,
+     "550-5.7.1 Unauthenticated email from shop.test is not accepted due to domain's DMARC policy"),
+    ("auth_policy", "5.7.509", 550,
+     "550 5.7.509 Access denied, sending domain shop.test does not pass DMARC verification"),
+    ("auth_policy", "5.7.515", 550,
+     "550 5.7.515 Access denied, sending domain does not meet the required authentication level"),
+    ("auth_policy", "5.0.0", 550, "550 DMARC Sender Invalid - envelope rejected"),
+    ("auth_policy", "5.0.0", 550, "550 SPF check failed"),
+    ("auth_policy", "5.7.1", 550, "550 5.7.1 message failed DKIM verification"),
+    ("sender_rejected", "4.1.8", 450, "450 4.1.8 Sender address rejected: Domain not found"),
+    ("sender_rejected", "5.0.0", 550, "550 Sender verify failed"),
+    ("sender_rejected", "5.0.0", 550, "550 Sender address unknown"),
+    ("sender_rejected", "5.5.0", 550, "550 5.5.0 verification failed for <a@shop.test>"),
+    ("invalid_recipient", "5.1.10", 550,
+     "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found by SMTP address lookup"),
+    ("invalid_recipient", "5.0.0", 554,
+     "554 delivery error: dd This user doesn't have a yahoo.com account"),
+    ("invalid_recipient", "5.0.0", 550, "550 #5.1.0 Address rejected."),
+    ("invalid_recipient", "5.0.0", 550, "550 sorry, no mailbox here by that name. (#5.1.1)"),
+    ("invalid_recipient", "5.0.0", 550, "550 Unrouteable address"),
+    ("invalid_recipient", "5.0.0", 550, "550 [PERM.ERR: Not our Customer]"),
+    ("invalid_recipient", "5.0.0", 550,
+     "550 Message was not accepted -- invalid mailbox. Local mailbox is unavailable"),
+    ("invalid_recipient", "5.5.0", 550,
+     "550 5.5.0 Requested action not taken: mailbox unavailable (S2017062302)."),
+    ("invalid_recipient", None, 550, "550 No such recipient here"),
+    ("inactive_mailbox", "5.0.0", 554, "554 delivery error: dd This mailbox is disabled (554.30)."),
+    ("inactive_mailbox", "5.0.0", 550, "550 User suspended"),
+    ("mailbox_full", "5.0.0", 552,
+     "552 Requested mail action aborted: exceeded storage allocation"),
+    ("mailbox_full", "5.0.0", 550, "550 User account is overquota"),
+    ("too_large", "5.0.0", 552,
+     "552 sorry, that message size exceeds my databytes limit (#5.3.4)"),
+    ("rate_limited", "5.2.1", 550,
+     "550-5.2.1 The user you are trying to contact is receiving mail at a rate that prevents"),
+    ("rate_limited", "4.2.1", 450, "450-4.2.1 The user is receiving email too quickly."),
+    ("rate_limited", "5.0.0", 550, "550 Connection frequency limited"),
+    ("spam_content", "5.0.0", 554, "554 DT:SPM 163 smtp12"),
+    ("rate_limited", "5.2.121", 550, "550 5.2.121 recipient has exceeded their limit"),
+    ("auth_policy", "5.7.9", 554, "554 5.7.9 not accepted due to domain's DMARC policy"),
+    ("policy", "5.7.9", 554, "554 5.7.9 Message not accepted for policy reasons"),
+    ("bad_domain", "4.0.0", None, "DNS Error: DNS type 'mx' lookup of y.test: NXDOMAIN"),
+    ("bad_domain", "5.4.0", 554, "554 5.4.0 the destination email system is unknown or invalid"),
+    ("invalid_recipient", "5.0.0", None, "User x not listed in public Name & Address Book"),
+    ("bad_domain", "5.4.310", 550, "550 5.4.310 DNS domain does not exist"),
+    ("dns_failure", "5.4.312", 550, "550 5.4.312 Message expired, DNS query failed"),
+    ("greylisted", "4.0.0", 451, "451 temporarily rejected: greylisted"),
+    ("expired", "5.4.300", 550, "550 5.4.300 Message expired"),
+    ("routing_loop", "5.4.14", 554, "554 5.4.14 Hop count exceeded - possible mail loop"),
+    ("relay_denied", "5.0.0", 553,
+     "553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)"),
+    ("relay_denied", "5.0.0", 554, "554 Relay rejected for policy reasons."),
     ("rate_limited", "4.7.0", 421, "421 4.7.0 try again later"),
     ("rate_limited", "4.7.28", 421, "421-4.7.28 unusual rate of mail"),
     ("rate_limited", "4.5.3", 452, "452 4.5.3 Too many recipients"),
@@ -95,6 +159,15 @@ OURS = [
     ("spam_block", "5.0.0", 554, "554 IP=192.0.2.9 - A problem occurred. (Ask your postmaster)"),
     ("spam_block", "5.0.0", 550, "550 The sending IP 192.0.2.9 is listed on a black list"),
     ("spam_block", "5.0.0", 554, "554 Your access has been rejected due to poor reputation"),
+    ("spam_block", "5.7.28", 550,
+     "550-5.7.28 an unusual rate of unsolicited mail originating from your IP address"),
+    ("spam_block", "4.7.28", 421,
+     "421-4.7.28 an unusual rate of unsolicited mail originating from your IP address"),
+    ("spam_block", "4.7.0", 421,
+     "421 4.7.0 [TSS04] Messages from 192.0.2.9 temporarily deferred due to user complaints"),
+    ("auth_policy", "4.7.25", 450,
+     "450 4.7.25 Client host rejected: cannot find your reverse hostname, [192.0.2.9]"),
+    ("auth_policy", "5.7.1", 550, "550 5.7.1 Client host rejected: cannot find your hostname"),
     ("auth_policy", "5.7.25", 550, "550 5.7.25 The IP address has no PTR record"),
     ("auth_policy", "5.0.0", 554, "554 Bad DNS PTR resource record."),
 ]  # fmt: skip
@@ -142,6 +215,13 @@ def test_every_category_has_a_reply_here() -> None:
     assert {rule.category for rule in RULES} | {"auto_reply", "undetermined"} == set(CATEGORIES)
 
 
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.category} {rule.codes[:20]}")
+def test_every_rule_decides_some_reply_here(rule: Rule) -> None:
+    """So none stands behind another that leaves it nothing."""
+    replies = [*(said[1:] for said in REPLIES + OURS), *THEIRS]
+    assert any(rule_of(*said) is rule for said in replies)
+
+
 def test_only_recipients_are_suppressed() -> None:
     """Never for 5.7.x but for those two that are about the recipient's owner."""
     for category in CATEGORIES.values():
@@ -159,6 +239,6 @@ def test_whatever_is_said(enhanced: str | None, code: int | None, reply: str | N
     found = classify(enhanced, code, reply)
     assert CATEGORIES[found.category.name] is found.category
     if found.ours:
-        assert code is not None and re.match(r"5\.", enhanced or "")
-    if not enhanced:
+        assert code is not None
+    if not enhanced and code is None:
         assert found.category is UNDETERMINED

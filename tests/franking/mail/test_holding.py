@@ -253,6 +253,6 @@ def test_deleted_by_the_operator_it_has_an_end(shop: Shop, database: Database) -
     shop.send("B")
     with database.transaction() as session:
         transitions.leave_hold(session, NODE, ["B"], NOW)
-        assert events.record_removed(session, NODE, [("B", NOW)]) == 1
+        assert len(events.record_removed(session, NODE, [("B", NOW)])) == 1
     assert shop.state("B") == ("expired", {"expired"}, ["accepted", "held", "expired"])
     assert shop.line() == []

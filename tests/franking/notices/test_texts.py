@@ -9,6 +9,10 @@ import pytest
 from franking.notices import texts
 from franking.notices.kinds import KINDS
 
+PAGES = {
+    "domain.": "domains", "dkim.": "domains", "dmarc.": "domains", "endpoint.": "webhooks",
+    "delivery.": "domains",
+}  # fmt: skip
 EUR = {"account": "acme", "currency": "EUR"}
 
 
@@ -73,6 +77,24 @@ EUR = {"account": "acme", "currency": "EUR"}
             {"cap": 5_000_000, "credential": "frank_ab"},
             "The spending cap of the credential frank_ab, 5.00 EUR, was reached.",
         ),
+        (
+            "endpoint.failing",
+            {"url": "https://example.com/x", "since": "Monday", "until": "Thursday"},
+            "The webhook endpoint https://example.com/x has taken nothing since Monday."
+            " If that goes on until Thursday, we stop.",
+        ),
+        (
+            "endpoint.paused",
+            {"url": "https://example.com/x", "reason": "it answered 410 Gone"},
+            "The webhook endpoint https://example.com/x gets nothing any more:"
+            " it answered 410 Gone.",
+        ),
+        (
+            "delivery.misconfigured",
+            {"domain": "a.test", "category": "auth_policy", "reply": "550 5.7.26 no\nway"},
+            "A receiver has refused mail from a.test because of its authentication:"
+            " 550 5.7.26 no way",
+        ),
     ],
 )
 def test_sentences(kind: str, detail: dict[str, Any], sentence: str) -> None:
@@ -85,7 +107,7 @@ def test_every_kind_has_all_texts_and_needs_no_detail(kind: str) -> None:
     assert texts.sentence(kind, {}).endswith(".")
     written = texts.mail(kind, {}, brand="Franking", panel_url="https://panel.example.net")
     assert written.subject == f"Franking: {texts.TITLES[kind]}"
-    page = "domains" if kind.startswith(("domain.", "dkim.", "dmarc.")) else "billing"
+    page = next((page for about, page in PAGES.items() if kind.startswith(about)), "billing")
     assert f"https://panel.example.net/{page}" in written.text
 
 

@@ -15,6 +15,7 @@ from franking.accounts.models import RateCounter
 from franking.accounts.rules import Rules, parse_window
 from franking.mail import holding
 from franking.mail.models import HeldMessage, Message
+from franking.mail.queue_actions import Action
 from franking.money.models import Plan
 from franking.money.settling import Settled
 from worker.maillog.gather import Changes
@@ -103,7 +104,8 @@ def test_rows_are_locked_in_one_order(books: Books) -> None:
         books.accept(queue_id, at=NOW)
     changes = Changes()
     changes.evidence.update({"A": ("voided", "test"), "B": ("captured", "test")})
-    changes.released["C"] = changes.removed["D"] = LATER
+    changes.act(Action("C", "released", LATER))
+    changes.removed["D"] = LATER
     with written(books) as tables, books.database.transaction() as session:
         write(session, books.node, changes, LATER)
     last_held = len(tables) - tables[::-1].index("held_message") - 1

@@ -125,7 +125,8 @@ def test_an_operators_own_hold_is_his(books: Books) -> None:
     books.accept(QID, "a@y.test")
     feed(books, ACTIVE, f"postsuper: {QID}: placed on hold", RELEASED)
     assert books.message(QID) == "queued"
-    assert books.events(QID) == []
+    assert [event.detail for event in books.events(QID)] == [{"by": "operator"}] * 2
+    assert books.waiting() == []
 
 
 def test_a_hold_that_postfix_did_not_keep(held: Books) -> None:

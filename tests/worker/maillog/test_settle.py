@@ -115,6 +115,12 @@ def test_operators_commands_and_requeued_mail(books: Books) -> None:
     assert {books.state(queue_id) for queue_id in ids} == {"captured"}
     assert set(books.recipients(first).values()) == {"expired"}  # under its second queue ID
     kinds = [(event.kind, event.recipient) for event in books.events(first)]
+    assert [kind for kind, recipient in kinds if recipient is None] == [
+        "held", "released", "requeued", "notified"
+    ]  # fmt: skip
+    assert [event.kind for event in books.events(deleted)] == ["deferred", "held", "expired"]
+    (told,) = (event.detail["kind"] for event in books.events(soft) if event.kind == "notified")
+    assert told == "sender delay notification"
     assert kinds.count(("expired", "x@refused.test")) == 1
     assert kinds.count(("deferred", "y@refused.test")) == 2
     assert books.message(deleted) == "expired"
@@ -197,7 +203,9 @@ def test_requeued_twice(books: Books) -> None:
                       f"pickup: {third}: uid=1 from=<a@b> orig_id={QID2}",
                       attempt("a@y.test", "sent", third)))  # fmt: skip
     assert books.state(QID) == "captured"
-    (event,) = books.events(QID)
+    first, second, event = books.events(QID)
+    assert (first.kind, first.detail["requeued_as"]) == ("requeued", QID2)
+    assert (second.kind, second.detail["requeued_as"]) == ("requeued", third)
     assert (event.kind, event.detail["requeued_as"]) == ("delivered", third)
 
 
