@@ -48,7 +48,7 @@ class Suppressions(BaseModel):
     soft_failures: int = Field(
         3, ge=1, description="failed messages that suppress an address for a time"
     )
-    soft_window_days: int = Field(30, ge=1, description="within so many days")
+    soft_window_days: int = Field(30, ge=1, le=365, description="within so many days")
     soft_days: int = Field(14, ge=1, description="how long it is suppressed then")
     complaint_days: int = Field(0, ge=0, description="after a complaint")
     unsubscribe_days: int = Field(0, ge=0, description="after an unsubscription")

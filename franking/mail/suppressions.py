@@ -1,17 +1,20 @@
 """Who must not be written to: an account's list, for all its mail, one domain or one stream.
 
 Addresses are compared in lower case, their domain in A-labels, so that both forms of an
-internationalised address are one.
+internationalised address are one.  An entry whose time is over is as if it were not there;
+housekeeping deletes it.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, cast
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import CursorResult, and_, bindparam, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from franking.accounts.models import Account
@@ -20,6 +23,7 @@ from franking.domains.names import and_above, to_ascii
 from franking.mail.envelope import objection
 from franking.mail.models import SUPPRESSION_REASONS, SUPPRESSION_SCOPES, Suppression
 from franking.reasons import Invalid, NotFound, Taken
+from franking.tables import UtcDateTime
 
 
 @dataclass(frozen=True)
@@ -31,15 +35,46 @@ class Suppressed:
 
 
 _columns = Suppression.__table__.c
+_MOMENT = bindparam("moment", type_=UtcDateTime)
+_HOLDS = or_(_columns.expires_at.is_(None), _columns.expires_at > _MOMENT)
 _ROWS = select(
     _columns.address, _columns.scope, _columns.scope_name, _columns.reason, _columns.created_at
-).where(_columns.account_id == bindparam("account_id"))
+).where(_columns.account_id == bindparam("account_id"), _HOLDS)
 _OF_ONE = _ROWS.where(_columns.address == bindparam("address"))
 _OF_SEVERAL = _ROWS.where(_columns.address.in_(bindparam("addresses", expanding=True)))
+KEY = ("account_id", "address", "scope", "scope_name")
+_REST = ("reason", "note", "created_at", "expires_at", "event_id")
+
+
+def _put(insert: Any) -> Any:
+    """What is over gives way; what holds, only to what lasts longer, and by hand never."""
+    made = insert(Suppression.__table__).values(
+        {name: bindparam(name, type_=_columns[name].type) for name in (*KEY, *_REST)}
+    )
+    new = made.excluded
+    longer = or_(new.expires_at.is_(None), new.expires_at > _columns.expires_at)
+    statement = made.on_conflict_do_update(
+        index_elements=KEY,
+        set_={name: new[name] for name in _REST},
+        where=and_(
+            _columns.expires_at.is_not(None),
+            or_(_columns.expires_at <= _MOMENT, and_(_columns.reason != "manual", longer)),
+        ),
+    )
+    return statement.execution_options(preserve_rowcount=True)
+
+
+_PUT = {"sqlite": _put(sqlite.insert), "postgresql": _put(postgresql.insert)}
 
 
 def matching(
-    session: Session, account_id: int, addresses: Sequence[str], domain: str, stream: str
+    session: Session,
+    account_id: int,
+    addresses: Sequence[str],
+    domain: str,
+    stream: str,
+    *,
+    now: datetime,
 ) -> dict[str, Suppressed]:
     """Those of the addresses, in lower case, that mail from this domain and stream must leave out.
 
@@ -48,11 +83,12 @@ def matching(
     """
     written: dict[str, set[str]] = defaultdict(set)
     for address in addresses:
-        written[_normal(address)].add(address.lower())
+        written[normal(address)].add(address.lower())
     values = {
         "account_id": account_id,
         "addresses": list(written),
         "address": min(written, default=""),
+        "moment": now,
     }
     # One is policyd's question; an expanding IN would cost it a third more.
     statement = _OF_SEVERAL if len(written) > 1 else _OF_ONE
@@ -69,6 +105,23 @@ def matching(
     }
 
 
+def put(session: Session, rows: Collection[Mapping[str, Any]], now: datetime) -> int:
+    """Write these entries, complete rows as they are stored; returns how many that has changed.
+
+    An entry that is there already stays, unless its time is over or the new one lasts longer.
+    Rows are taken in the order of their keys, so that no two who write the same ones wait for
+    each other.
+    """
+    if not rows:
+        return 0
+    ordered = sorted(rows, key=lambda row: tuple(row[name] for name in KEY))
+    connection = session.connection()
+    done = connection.execute(
+        _PUT[connection.dialect.name], [{**row, "moment": now} for row in ordered]
+    )
+    return cast("CursorResult[Any]", done).rowcount
+
+
 def add(
     session: Session,
     account: Account,
@@ -78,24 +131,35 @@ def add(
     scope: str = "account",
     scope_name: str = "",
     note: str | None = None,
+    expires_at: datetime | None = None,
     now: datetime | None = None,
 ) -> Suppression:
     """Raises Invalid for an address or a scope that cannot be, Taken when it is there already."""
+    moment = now or utcnow()
     if why := objection(address):
-        raise Invalid(f"{address!r}: {why}")
+        raise Invalid.of("address", f"{address!r}: {why}")
     if reason not in SUPPRESSION_REASONS:
-        raise Invalid(f"a reason is one of {', '.join(SUPPRESSION_REASONS)}")
-    made = Suppression(
-        account_id=account.id,
-        address=_normal(address),
-        scope=scope,
-        scope_name=_scope_name(scope, scope_name),
-        reason=reason,
-        note=note,
-        created_at=now or utcnow(),
-    )
-    if _find(session, made.account_id, made.address, made.scope, made.scope_name) is not None:
+        raise Invalid.of("reason", f"a reason is one of {', '.join(SUPPRESSION_REASONS)}")
+    if expires_at is not None and expires_at <= moment:
+        raise Invalid.of("expires_at", "that is over already")
+    row = {
+        "account_id": account.id,
+        "address": normal(address),
+        "scope": scope,
+        "scope_name": the_scope(scope, scope_name),
+        "reason": reason,
+        "note": note,
+        "created_at": moment,
+        "expires_at": expires_at,
+        "event_id": None,
+    }
+    there = _find(session, account.id, *(str(row[name]) for name in KEY[1:]))
+    if there is not None and (there.expires_at is None or there.expires_at > moment):
         raise Taken(f"{address} is suppressed there already")
+    if there is not None:
+        session.delete(there)
+        session.flush()
+    made = Suppression(**row)
     session.add(made)
     session.flush()
     return made
@@ -108,26 +172,35 @@ def remove(
     *,
     scope: str = "account",
     scope_name: str = "",
-) -> None:
-    """Raises NotFound."""
-    name = _scope_name(scope, scope_name)
-    found = _find(session, account.id, _normal(address), scope, name)
+) -> Suppression:
+    """Returns what is gone.  Raises NotFound."""
+    name = the_scope(scope, scope_name)
+    found = _find(session, account.id, normal(address), scope, name)
     if found is None:
         raise NotFound(f"{address} is not suppressed there")
     session.delete(found)
     session.flush()
+    return found
 
 
-def search(
-    session: Session, account: Account, *, text: str = "", after: str = "", limit: int = 100
+def remove_several(
+    session: Session, account: Account, numbers: Collection[int]
 ) -> Sequence[Suppression]:
-    """A page by address; `after` is the last address of the page before."""
-    query = select(Suppression).where(
-        Suppression.account_id == account.id, Suppression.address > after
-    )
-    if text:
-        query = query.where(Suppression.address.contains(text.lower(), autoescape=True))
-    return session.scalars(query.order_by(Suppression.address, Suppression.id).limit(limit)).all()
+    """Returns what is gone: those of these entries that were (still) the account's."""
+    found = several(session, account, numbers)
+    for row in found:
+        session.delete(row)
+    session.flush()
+    return found
+
+
+def several(session: Session, account: Account, numbers: Collection[int]) -> Sequence[Suppression]:
+    """The account's entries with these IDs, by address."""
+    return session.scalars(
+        select(Suppression)
+        .where(Suppression.account_id == account.id, Suppression.id.in_(numbers))
+        .order_by(Suppression.address, Suppression.id)
+    ).all()
 
 
 def _find(
@@ -144,17 +217,18 @@ def _find(
     )
 
 
-def _scope_name(scope: str, name: str) -> str:
+def the_scope(scope: str, name: str) -> str:
+    """The name as it is stored, empty for the whole account.  Raises Invalid."""
     if scope not in SUPPRESSION_SCOPES:
-        raise Invalid(f"a scope is one of {', '.join(SUPPRESSION_SCOPES)}")
+        raise Invalid.of("scope", f"a scope is one of {', '.join(SUPPRESSION_SCOPES)}")
     if scope == "account":
         return ""
     if not name:
-        raise Invalid(f"say which {scope}")
+        raise Invalid.of("scope_name", f"say which {scope}")
     return to_ascii(name) if scope == "domain" else name.lower()
 
 
-def _normal(address: str) -> str:
+def normal(address: str) -> str:
     """`Jörg@Bücher.Example` → `jörg@xn--bcher-kva.example`; what cannot be, stays as it is."""
     local, _, domain = address.lower().rpartition("@")
     try:
