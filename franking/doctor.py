@@ -24,6 +24,7 @@ from franking.deliverability.relay import examine as examine_deliverability
 from franking.dns.answers import Lookup
 from franking.dns.lookups import Resolvers
 from franking.domains import lost
+from franking.mail import reading
 from franking.mail.models import LogPosition
 from franking.money import verification
 from franking.money.models import Reservation
@@ -60,7 +61,7 @@ def examine(settings: Settings) -> list[Finding]:
         ("maillog worker", lambda: follower(database, settings)),
         ("housekeeping", lambda: housekeeping(database, settings)),
     ]
-    if settings.dmarc.reports:
+    if settings.dmarc.reports or settings.bounces.domain:
         checks.append(("inbound mail", lambda: inbound_mail(settings)))
     return [_guarded(name, check) for name, check in checks]
 
@@ -110,8 +111,12 @@ def schema(database: Database) -> Finding:
     if database.engine.dialect.name == "postgresql":
         with database.session() as session:
             encoding = session.scalar(text("SHOW server_encoding"))
+            restored = reading.is_restored(session)
         if encoding != "UTF8":
             return Finding("database", FAIL, f"encoding {encoding}", "create it with UTF8")
+        if restored:
+            what = "was restored from a dump: no reader gets new events"
+            return Finding("database", FAIL, what, "run: franking database restored")
     return Finding("database", OK, f"{database.engine.dialect.name}, schema {have}")
 
 
@@ -225,9 +230,9 @@ def housekeeping(database: Database, settings: Settings) -> Finding:
 
 
 def inbound_mail(settings: Settings) -> Finding:
-    """Can Postfix deliver reports, and does somebody read them?  What it cannot deliver it returns
-    after days, to senders that may be forged."""
-    name, place = "inbound mail", settings.dmarc.maildir
+    """Can Postfix deliver what comes in, and does somebody read it?  What it cannot deliver it
+    returns after days, to senders that may be forged."""
+    name, place = "inbound mail", settings.inbound.maildir
     fix = f"create {place} with mode 0700 for the user whose number is site_inbound_uid"
     if not place.is_dir():
         return Finding(name, FAIL, f"there is no directory {place}", fix)

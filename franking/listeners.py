@@ -18,6 +18,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from franking.domains.config import Dmarc
+from franking.mail.config import Bounces, Inbound
 
 ListenerName = Literal["smtp", "submission", "submissions", "alternate"]
 
@@ -119,9 +120,14 @@ def site_values(listeners: Listeners) -> dict[str, str]:
     }
 
 
-def inbound_values(own: Dmarc) -> dict[str, str]:
+def inbound_values(bounces: Bounces, dmarc: Dmarc, inbound: Inbound) -> dict[str, str]:
     """The `$site_inbound_…` values that the settings know."""
-    return {"site_inbound_domains": own.reports, "site_inbound_maildir": str(own.maildir)}
+    domains = dict.fromkeys(filter(None, (bounces.domain, dmarc.reports)))
+    return {
+        "site_bounce_domain": bounces.domain,
+        "site_inbound_domains": ", ".join(domains),
+        "site_inbound_maildir": str(inbound.maildir),
+    }
 
 
 def _values(name: ListenerName, listener: Listener) -> dict[str, str]:

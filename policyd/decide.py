@@ -28,7 +28,9 @@ from franking.db import Database
 from franking.mail import replies, suppressions
 from franking.mail.authority import Authority, authority
 from franking.mail.envelope import objection, sending_domain
+from franking.mail.mailboxes import Mailboxes
 from franking.mail.replies import Reply
+from franking.nodes import tallies
 from franking.reasons import CapReached, InsufficientBalance
 from policyd.authenticate import Unavailable
 from policyd.connections import Connection, Connections
@@ -53,12 +55,13 @@ LONGEST_SHOWN = 320  # characters; an address may have 254 octets
 class Decision:
     """`reply` None is DUNNO; `refusal` is set when there is an account to show it to.
 
-    `credential_id` is whose client asked, when that is known.
+    `credential_id` is whose client asked, when that is known; `tally` is what to count.
     """
 
     reply: Reply | None = None
     refusal: Refusal | None = None
     credential_id: int | None = None
+    tally: tallies.Name | None = None
 
     def action(self, panel_url: str) -> str:
         return DUNNO if self.reply is None else self.reply.line(panel_url)
@@ -77,14 +80,14 @@ class Decider:
         self._database = database
         self._node = node
         self._connections = connections
-        self._inbound = inbound or Inbound("")
+        self._inbound = inbound or Inbound(Mailboxes())
 
     def decide(self, request: Request, now: datetime) -> Decision:
         """Raises Unavailable."""
         if request.protocol_state not in STAGES:
             return Decision()
         if not request.sasl_username:
-            return Decision(self._stranger(request))
+            return self._stranger(request, now)
         connection = self._connections.asked(request)
         try:
             with self._database.session() as session:
@@ -100,15 +103,22 @@ class Decider:
         refusal = None if reply is None else _refusal(standing, request, reply, now)
         return Decision(reply, refusal, standing.credential_id)
 
-    def _stranger(self, request: Request) -> Reply | None:
+    def _stranger(self, request: Request, now: datetime) -> Decision:
         if not self._inbound.concerns(request):
-            return replies.authentication_required()
+            return Decision(replies.authentication_required())
         connection = self._connections.asked(request)
+        answer = self._inbound.answer(request, connection, now)
+        reply = self._look_up(request) if answer.looked_up else answer.reply
+        if reply is None and request.protocol_state == "RCPT":
+            connection.inbound += 1
+        return Decision(reply, tally=answer.tally)
+
+    def _look_up(self, request: Request) -> Reply | None:
         try:
             with self._database.session() as session:
                 if request.protocol_state == "RCPT" and self._node.refuses(session):
                     return replies.relaying_denied()
-                return self._inbound.objection(session, request, connection)
+                return self._inbound.look_up(session, request)
         except SQLAlchemyError as error:
             raise Unavailable("decide") from error
 
@@ -182,6 +192,7 @@ def _suppressed(question: _Question) -> Iterator[Reply]:
         [request.recipient.lower()],
         sending_domain(request.sender) or "",  # all that is known before the From header
         standing.stream,
+        now=question.now,
     )
     for suppressed in found.values():
         yield replies.recipient_suppressed(suppressed.reason, suppressed.created_at.date())

@@ -5,6 +5,7 @@ slow or absent database delays no answer, and what cannot be written is counted 
 dropped.  `refused`, `used` and `greeted` never block and never fail; only the event loop's thread
 calls them, so what they remember needs no lock.
 
+Tallies wait as numbers, not as entries: a flood of forged bounces must not fill the queue.
 Refusals are capped per account and minute: a client in a loop must not fill the database.  Postfix
 asks again when the connection broke before the answer, so the same question (`Refusal.once`) is
 recorded once.
@@ -19,7 +20,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -32,6 +33,7 @@ from franking.accounts import networks, uses
 from franking.db import Database
 from franking.mail import cap, events
 from franking.mail.replies import Reply
+from franking.nodes import tallies
 from policyd.memory import Recent
 
 LONGEST_QUEUE = 2_000
@@ -79,12 +81,16 @@ class Greeting:
     secret_hint: str | None
 
 
-Entry = Refusal | Use | Greeting
+class Counted:
+    """Tallies are waiting to be written."""
+
+
+Entry = Refusal | Use | Greeting | Counted
 
 
 def _turn(entry: Entry) -> int:
     """Rows of credentials are updated in one order by all nodes, so that two cannot deadlock."""
-    return 0 if isinstance(entry, Refusal) else entry.credential_id
+    return 0 if isinstance(entry, Refusal | Counted) else entry.credential_id
 
 
 class Journal:
@@ -98,6 +104,8 @@ class Journal:
         self._seen = Recent(size=10_000, seconds=600, clock=clock)
         self._noted = Recent(size=MOST_CLIENTS, seconds=USE_SECONDS, clock=clock)
         self._hints: OrderedDict[tuple[int, str | None], str] = OrderedDict()
+        self._counts: Counter[tallies.Name] = Counter()
+        self._counting = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
@@ -125,6 +133,13 @@ class Journal:
         hint = self._hints.get((credential_id, client_ip))
         if self._noted.first((credential_id, client_ip, hint, helo)):
             self._put(Greeting(credential_id, client_ip, helo, at, hint))
+
+    def counted(self, name: tallies.Name) -> None:
+        with self._counting:
+            first = not self._counts
+            self._counts[name] += 1
+        if first:
+            self._put(Counted())
 
     def close(self) -> None:
         """Write what is waiting; gives up on a database that does not answer."""
@@ -154,11 +169,15 @@ class Journal:
                 self._write(entries)
 
     def _write(self, entries: Sequence[Entry]) -> None:
+        with self._counting:  # from here on, more of them are another entry
+            counts, self._counts = self._counts, Counter()
         for _ in range(ATTEMPTS):
             try:
                 with self._database.transaction() as session:
                     for entry in sorted(entries, key=_turn):
                         self._record(session, entry)
+                    for name in sorted(counts):  # last: `franking.nodes.tallies`
+                        tallies.add(session, self._node, name, counts[name])
                 return
             except SQLAlchemyError as error:
                 trouble: Exception = error
@@ -169,6 +188,8 @@ class Journal:
         log.journal_dropped(len(entries), type(trouble).__name__)
 
     def _record(self, session: Session, entry: Entry) -> None:
+        if isinstance(entry, Counted):
+            return
         if isinstance(entry, Use):
             uses.logged_in(
                 session,

@@ -21,6 +21,7 @@ from socket import socket
 
 from franking import log
 from franking.db import Database, utcnow
+from franking.mail.mailboxes import Mailboxes
 from franking.settings import Settings
 from franking.sockets import BACKLOG
 from policyd import delegation, dovecot
@@ -57,7 +58,7 @@ class Server:
             database,
             NodeState(settings.node),
             self._connections,
-            Inbound(settings.dmarc.reports),
+            Inbound(Mailboxes.of(settings)),
         )
         self._mechanisms = settings.listeners.mechanisms()
         self._pool = Pool(settings.policyd.threads, settings.policyd.timeout)
@@ -168,6 +169,8 @@ class Server:
         peer.writer.write(delegation.encode(decision.action(self._settings.panel.url)))
         if decision.refusal is not None:
             self._journal.refused(decision.refusal)
+        if decision.tally is not None:
+            self._journal.counted(decision.tally)
         if decision.credential_id is not None and request.client_address:
             self._journal.greeted(
                 decision.credential_id, request.client_address, request.helo_name, now

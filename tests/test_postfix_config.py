@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from franking.listeners import SERVICES, Listeners, site_values
+from franking.mail.returnpath import ReturnPaths
 from franking.settings import Settings
 from stack import StackError, postfix
 
@@ -25,8 +26,10 @@ HOST = {
     "site_client_rate": "600",
     "site_relayhost": "",
     "site_smtp_tls_security_level": "dane",
-    "site_inbound_domains": "reports.example.net",
-    "site_inbound_maildir": "/var/spool/franking/dmarc",
+    "site_inbound_domains": "bounce.example.net, reports.example.net",
+    "site_inbound_maildir": "/var/spool/franking/inbound",
+    "site_bounce_domain": "bounce.example.net",
+    "site_inbound_user": "franking",
     "site_inbound_uid": "990",
     "site_inbound_gid": "990",
 }
@@ -87,6 +90,49 @@ def test_a_missing_site_value_would_be_noticed(configuration: Path) -> None:
     postfix.write(configuration / "main.cf", postfix.render_main(missing))
     with pytest.raises(StackError, match="undefined parameter: site_relayhost"):
         postfix.check(configuration)
+
+
+def test_only_a_return_path_is_let_in_at_domains_of_others(configuration: Path) -> None:
+    """And only where other servers deliver; whether it is genuine, policyd and milterd say."""
+    assert "return_path" not in effective(configuration, "smtpd_relay_restrictions")
+    table = re.search(r"regexp:\S+ OK}}", effective(configuration, "return_path"))
+    assert table is not None
+
+    def permitted(address: str) -> bool:
+        command = ["/usr/sbin/postmap", "-c", str(configuration), "-q", address, table[0]]
+        return subprocess.run(command, capture_output=True, text=True).stdout == "OK\n"  # noqa: PLW1510
+
+    ours = ReturnPaths(bytes(32), "b.example").address("4gDmcX3y9Gz1sKp", "bounce.shop.example")
+    assert permitted(ours) and permitted(ours.upper())
+    local, _, domain = ours.partition("@")
+    for other in (
+        f"a{ours}", f"{ours}@example.net", f"{local}%example.net@{domain}", f"{local}.a@{domain}",
+        f"example.net!{ours}", f"{local}", "bounce+@example.net", "bounce+a@example.net",
+    ):  # fmt: skip
+        assert not permitted(other), other
+
+
+def test_our_own_bounces_stay_here(configuration: Path) -> None:
+    """Wherever the return path is; nothing else is rewritten, and nobody else's mail."""
+    table = effective(configuration, "home")
+
+    def rewritten(address: str) -> str:
+        command = ["/usr/sbin/postmap", "-c", str(configuration), "-q", address, table]
+        return subprocess.run(command, capture_output=True, text=True).stdout.strip()  # noqa: PLW1510
+
+    paths = ReturnPaths(bytes(32), "bounce.example.net")
+    queue_id = "4gDmcX3y9Gz1sKp"
+    assert rewritten(paths.address(queue_id, "b.shop.example")) == paths.address(queue_id)
+    assert rewritten("bounce@shop.example") == rewritten("me@example.net") == ""
+    users = [
+        line.split()[0]
+        for line in postconf(configuration, "-P").stdout.splitlines()
+        if "cleanup_service_name=homing" in line.replace(" ", "") or "canonical_maps" in line
+    ]
+    assert [user.rpartition("/")[0] for user in users] == [
+        "bounce/unix", "defer/unix", "trace/unix", "homing/unix"
+    ]  # fmt: skip
+    assert effective(configuration, "recipient_canonical_maps") == ""
 
 
 def test_readme_lists_every_site_value() -> None:

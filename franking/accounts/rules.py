@@ -105,6 +105,9 @@ class Rules(_Model):
     envelope_sender: Literal["rewrite", "refuse"] = Field(
         "rewrite", description="what happens to one that is on no verified domain"
     )
+    forward_bounces: bool = Field(
+        True, description="pass reports on to it, as well; only to one on a verified domain"
+    )
 
     # Limits.
     max_messages_per_connection: Limit = 100

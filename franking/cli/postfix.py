@@ -24,7 +24,7 @@ def commands() -> None:
 def print_site(context: Context, as_json: bool) -> None:
     """Print the lines of site.cf that the settings decide: listeners, mail to ourselves."""
     own = context.settings
-    values = site_values(own.listeners) | inbound_values(own.dmarc)
+    values = site_values(own.listeners) | inbound_values(own.bounces, own.dmarc, own.inbound)
     emit(values, as_json, lambda: "\n".join(f"{name} = {value}" for name, value in values.items()))
 
 

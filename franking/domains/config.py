@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 
@@ -50,13 +48,10 @@ class Dmarc(BaseModel):
     reports: str = Field(
         "", description="domain of the addresses that aggregate reports are sent to; none: no rua"
     )
-    maildir: Path = Field(
-        Path("/var/spool/franking/dmarc"), description="where Postfix delivers them"
-    )
     share: float = Field(
         98.0, gt=0, le=100, description="per cent of its own mail that must be aligned"
     )
     longest_report: int = Field(
-        20 << 20, description="bytes of one report, unpacked; more is refused unread"
+        20 << 20, description="bytes of one report, unpacked; more is not read"
     )
     keep_days: int = Field(400, ge=90, description="days that reports are kept")

@@ -63,15 +63,17 @@ def sign(
     key: PrivateKey,
     algorithm: str,
     now: datetime,
+    also: Sequence[bytes] = (),
 ) -> bytes:
     """The value of a DKIM-Signature field, folded with CRLF, starting with a space.
 
     `headers` are all fields of the message, top to bottom, values as they are after the colon;
-    `body_hash` is the SHA-256 of the relaxed body.
+    `body_hash` is the SHA-256 of the relaxed body; `also` names further fields to be signed when
+    present, in lower case.
     """
     if (algorithm == ED25519) != isinstance(key, Ed25519PrivateKey):
         raise ValueError(f"{type(key).__name__} cannot sign {algorithm}")
-    included = _included(headers)
+    included = _included(headers, (*SIGNED, *also))
     unsigned = _unsigned_value(
         [
             (b"v", b"1"),
@@ -88,13 +90,13 @@ def sign(
     return unsigned + b" b=" + _folded(base64.b64encode(_signature(key, digest)))
 
 
-def _included(headers: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
+def _included(headers: Sequence[tuple[bytes, bytes]], when_present: Sequence[bytes]) -> list[bytes]:
     """The `h=` list: each field as often as it occurs, the oversigned ones once more."""
     present = [name.lower() for name, _ in headers]
     names: list[bytes] = []
     for name in OVERSIGNED:
         names += [name] * (present.count(name) + 1)
-    for name in SIGNED:
+    for name in when_present:
         names += [name] * present.count(name)
     return names
 

@@ -1,10 +1,13 @@
 """Envelope senders of our own: `bounce+<token>@<bounce domain>`, one for each message.
 
 A customer's domain may have a bounce domain of its own, a CNAME to ours: SPF is then aligned with
-the From domain (RFC 7489 §3.1.2).
+the From domain (RFC 7489 §3.1.2).  So the token decides whether such an address is ours, wherever
+it is.
 
-The token is the queue ID and a MAC over it, so that a forged report about a message is known for
-one.  Base 32 in lower case: some servers change the case of an address, and queue IDs have both.
+The token is the queue ID and a MAC over it: a forged report about a message is known for one, and
+that needs no database.  Base 32 in lower case: some servers change the case of an address, and
+queue IDs have both.  A token's age is that of its queue ID, which begins with the time.  The same
+token stands in the message itself, for reports that tell nothing else (`reference`).
 """
 
 from __future__ import annotations
@@ -12,17 +15,49 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
+from franking.reasons import Refused
 from franking.settings import Settings
 
 START = "bounce+"
+DAYS = 14
 _MAC = 16  # characters of base 32: 80 bits
+# Postfix's global/mail_queue.h, MQID_LG_SEC_BASE, and util/safe_ultostr.c: digits, and letters
+# that are no vowels.
+_DIGITS = "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz"
+_SECONDS = 6  # digits of a long queue ID that say when
+
+
+class Forged(Refused):
+    """Nobody here has made this token."""
+
+
+class Expired(Refused):
+    """It is ours, and so old that nothing is believed of its message any more."""
+
+
+@dataclass(frozen=True)
+class Token:
+    """`made_at`: when the queue file was made; None when the queue ID is no long one."""
+
+    queue_id: str
+    made_at: datetime | None
 
 
 class ReturnPaths:
-    def __init__(self, master_key: bytes, domain: str, old_master_key: bytes | None = None) -> None:
+    def __init__(
+        self,
+        master_key: bytes,
+        domain: str,
+        old_master_key: bytes | None = None,
+        *,
+        days: int = DAYS,
+    ) -> None:
         """`domain` in A-labels.  Addresses made with the old master key are ours, too."""
-        self.domain = domain
+        self.domain = domain.lower()
+        self._lifetime = timedelta(days=days)
         self._keys = [
             hmac.digest(key, b"return path", hashlib.sha256)
             for key in (master_key, old_master_key)
@@ -32,31 +67,58 @@ class ReturnPaths:
     @classmethod
     def of(cls, settings: Settings) -> ReturnPaths | None:
         """None without a bounce domain; raises SettingsError."""
-        domain = settings.bounces.domain
-        if not domain:
+        own = settings.bounces
+        if not own.domain:
             return None
-        return cls(settings.master_key_bytes(), domain, settings.old_master_key_bytes())
+        keys = settings.master_key_bytes(), settings.old_master_key_bytes()
+        return cls(keys[0], own.domain, keys[1], days=own.token_days)
+
+    def reference(self, queue_id: str) -> str:
+        """The token of this message."""
+        return f"{_base32(queue_id.encode())}-{_mac(self._keys[0], queue_id)}"
 
     def address(self, queue_id: str, own_domain: str | None = None) -> str:
         """The envelope sender of this message; `own_domain` is a customer's that leads here."""
-        domain = own_domain or self.domain
-        return f"{START}{_base32(queue_id.encode())}-{_mac(self._keys[0], queue_id)}@{domain}"
+        return f"{START}{self.reference(queue_id)}@{own_domain or self.domain}"
 
-    def queue_id(self, address: str) -> str | None:
-        """The message that this is the return path of; None when we never made it."""
-        local, _, domain = address.lower().rpartition("@")
-        encoded, dash, mac = local.removeprefix(START).partition("-")
-        if domain != self.domain or not local.startswith(START) or not dash:
-            return None
+    def check(self, address: str, now: datetime) -> Token:
+        """Whose return path it is, at whatever domain; raises Forged or Expired."""
+        local, _, _ = address.lower().rpartition("@")
+        if not local.startswith(START):
+            raise Forged("it is no return path")
+        return self.check_reference(local.removeprefix(START), now)
+
+    def check_reference(self, token: str, now: datetime) -> Token:
+        """What the token stands for; raises Forged or Expired."""
+        encoded, _, mac = token.lower().partition("-")
         try:
             padded = encoded.upper() + "=" * (-len(encoded) % 8)
             queue_id = base64.b32decode(padded).decode("ascii")
-        except ValueError:
-            return None
+        except ValueError as error:
+            raise Forged("its token is none") from error
         genuine = [
             hmac.compare_digest(mac.encode(), _mac(key, queue_id).encode()) for key in self._keys
         ]
-        return queue_id if any(genuine) else None
+        if not any(genuine):
+            raise Forged("its token was not made here")
+        made_at = _made_at(queue_id)
+        if made_at is not None and made_at < now - self._lifetime:
+            raise Expired(f"its message is of {made_at:%Y-%m-%d}")
+        return Token(queue_id, made_at)
+
+
+def is_return_path(address: str) -> bool:
+    """Whether it is written like one, at whatever domain."""
+    return address.lower().startswith(START)
+
+
+def _made_at(queue_id: str) -> datetime | None:
+    seconds = 0
+    for digit in queue_id[:_SECONDS]:
+        if (value := _DIGITS.find(digit)) < 0:
+            return None
+        seconds = seconds * len(_DIGITS) + value
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _mac(key: bytes, queue_id: str) -> str:

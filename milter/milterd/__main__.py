@@ -47,7 +47,12 @@ def serve(loaded: Settings, listener: int) -> None:
     Milter.factory = session_factory(Office(loaded, database))
     Milter.set_exception_policy(Milter.TEMPFAIL)
     Milter.set_flags(
-        Milter.ADDHDRS | Milter.CHGHDRS | Milter.DELRCPT | Milter.CHGFROM | Milter.QUARANTINE
+        Milter.ADDHDRS
+        | Milter.CHGHDRS
+        | Milter.ADDRCPT
+        | Milter.DELRCPT
+        | Milter.CHGFROM
+        | Milter.QUARANTINE
     )
     Milter.runmilter("franking", f"fd:{listener}", rmsock=False)
     database.close()

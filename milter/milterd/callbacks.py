@@ -9,7 +9,7 @@ pass, and nothing is accepted early (smtpd 3.7.11 would let the next message by 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -119,9 +119,10 @@ class Session(Milter.Base):
         queue_id = self.getsymval("i")
         if not queue_id:
             raise ValueError("Postfix sent no queue ID")
-        if message.is_inbound:
-            return self._inbound(message, queue_id)
-        verdict = self._office.judge(message, queue_id, datetime.now(UTC))
+        now = datetime.now(UTC)
+        if homes := message.inbound(now):
+            return self._inbound(message, homes, queue_id)
+        verdict = self._office.judge(message, queue_id, now)
         if isinstance(verdict, Refusal):
             self._office.record(verdict, message, queue_id)
             return self._say(verdict.reply)
@@ -138,16 +139,21 @@ class Session(Milter.Base):
             self.quarantine(HELD)
         return Milter.CONTINUE
 
-    def _inbound(self, message: Message, queue_id: str) -> int:
+    def _inbound(self, message: Message, homes: Mapping[str, str], queue_id: str) -> int:
         reply = message.refuse_inbound()
         if reply is None:
+            for recipient, home in homes.items():
+                if home != recipient:
+                    self.delrcpt(recipient)
+                    self.addrcpt(home)
             return Milter.CONTINUE
         self._office.record(Refusal(reply), message, queue_id)
         return self._say(reply)
 
     def _change(self, changes: Changes) -> None:
         if changes.sender is not None:
-            self.chgfrom(changes.sender)
+            envelope_id = changes.envelope_id
+            self.chgfrom(changes.sender, None if envelope_id is None else f"ENVID={envelope_id}")
         for recipient in changes.leave_out:
             self.delrcpt(recipient)
         for name, index in changes.delete:

@@ -1,27 +1,34 @@
 """Mail that other servers send to mailboxes of ours: it passes as it is, and costs nobody anything.
 
-Nothing of it ever leaves this host.  policyd has asked whether the mailbox is there; here is what
-only the milter can see: that *every* recipient is one of ours (Postfix accepts <postmaster> without
-asking anybody), and the header.  virtual(8) would return a message with a Delivered-To of the same
-mailbox to its sender, who may be forged; so it is refused while the client is still there.
+Nothing of it ever leaves this host.  policyd has asked whether the mailbox is there; here it is
+asked again of *every* recipient (Postfix accepts <postmaster> without asking anybody).  A return
+path on a customer's bounce domain is replaced by the same one on ours, which virtual(8) delivers;
+left as it is, it would be sent to that domain's MX, which is us.  virtual(8) would return a message
+with a Delivered-To of the same mailbox to its sender, who may be forged; so it is refused while the
+client is still there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from franking.mail import envelope, replies
+from franking.mail.mailboxes import Mailboxes
 from franking.mail.replies import Reply
 from milterd.verdict import Headers
 
 
-def all_ours(recipients: Sequence[str], mailboxes: Collection[str]) -> bool:
-    return bool(recipients) and all(_ours(recipient, mailboxes) for recipient in recipients)
+def homes(recipients: Sequence[str], mailboxes: Mailboxes, now: datetime) -> Mapping[str, str]:
+    """Recipient → where it is delivered; empty unless all of them are mailboxes of ours."""
+    found = {recipient: _home(recipient, mailboxes, now) for recipient in recipients}
+    known = {recipient: home for recipient, home in found.items() if home is not None}
+    return known if len(known) == len(found) else {}
 
 
-def _ours(recipient: str, mailboxes: Collection[str]) -> bool:
-    _, at, domain = recipient.rpartition("@")
-    return bool(at) and domain.lower() in mailboxes
+def _home(recipient: str, mailboxes: Mailboxes, now: datetime) -> str | None:
+    """Only of a plain address: it has to be found again in order to be replaced."""
+    return None if envelope.objection(recipient) else mailboxes.home(recipient, now)
 
 
 def objection(sender: str, headers: Headers, exceeded: str | None) -> Reply | None:

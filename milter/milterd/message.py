@@ -52,6 +52,7 @@ class Message:
         self._relay = relay
         self._client = client
         self._smtputf8 = any(parameter.upper() == b"SMTPUTF8" for parameter in parameters)
+        self._envelope_id = any(parameter.upper().startswith(b"ENVID=") for parameter in parameters)
         self._headers: Headers = []
         self._header_fields = 0
         self._header_bytes = 0
@@ -78,16 +79,18 @@ class Message:
     def _new_scanner(self) -> Scanner | None:
         """Where attachments are judged, and for repeats: their boundaries are new each time."""
         repeatable = idempotency.present(self._headers)
-        judging = self._scans_attachments(self._client.username)
+        who = self._client.username
+        judging = bool(who) and self._scans_attachments(who)  # what comes back asks no database
         if repeatable or judging:
             return Scanner(self._headers, hashing=repeatable, judging=judging)
         return None
 
-    @property
-    def is_inbound(self) -> bool:
-        """Nobody has logged in, and it goes to mailboxes of ours and to nobody else."""
-        strangers = not self._client.username
-        return strangers and inbound.all_ours(self.recipients, self._relay.mailboxes)
+    def inbound(self, now: datetime) -> Mapping[str, str]:
+        """Where its recipients are delivered, if nobody has logged in and all are mailboxes of
+        ours; else empty."""
+        if self._client.username:
+            return {}
+        return inbound.homes(self.recipients, self._relay.mailboxes, now)
 
     def refuse_inbound(self) -> Reply | None:
         """Why mail to ourselves is not taken; else it passes untouched, unsigned and for free."""
@@ -121,7 +124,10 @@ class Message:
         recipients = self._check_envelope()
         found, key = self._check_content(authority.rules)
         domain = _signing_domain(lookups, authority, author)
-        return_path = self._return_path(lookups, authority, author, domain, queue_id)
+        objected = outgoing.sender_objection(self.sender, self._relay, lookups, authority, domain)
+        if objected is not None:
+            raise _Refused(objected)
+        return_path = outgoing.return_path(self.sender, self._relay, domain, queue_id)
         suppressed = self._suppressed(lookups, authority, author, recipients)
         delete, headers = policy.apply(
             self._headers,
@@ -129,7 +135,15 @@ class Message:
             authority.rules.custom_headers_allowed,
             self._relay.tag_header,
         )
-        add = outgoing.missing(headers, author.domain, now)
+        add = outgoing.added(
+            headers,
+            self._relay,
+            authority,
+            recipients=recipients,
+            queue_id=queue_id,
+            author_domain=author.domain,
+            now=now,
+        )
         complete = headers + add
         body_hash = self._body.digest()
         repeatable = key and (key, self._sameness(author, recipients, body_hash))
@@ -159,9 +173,11 @@ class Message:
             ],
             now=now,
         )
-        signed = outgoing.signatures(complete, body_hash, domain, lookups, now)
+        reference = self._relay.reference_header
+        signed = outgoing.signatures(complete, body_hash, domain, lookups, now, also=reference)
         leave_out = [r for r in self.recipients if r.lower() in suppressed]
-        return Changes(delete, add, signed, leave_out, return_path, acceptance)
+        envelope_id = None if self._envelope_id else self._relay.reference(queue_id)
+        return Changes(delete, add, signed, leave_out, return_path, envelope_id, acceptance)
 
     # --- may it ---
 
@@ -199,26 +215,6 @@ class Message:
             if why := objection(recipient):
                 raise _Refused(replies.recipient_invalid(why))
         return list(dict.fromkeys(recipient.lower() for recipient in self.recipients))
-
-    def _return_path(
-        self,
-        lookups: Lookups,
-        authority: Authority,
-        author: Mailbox,
-        signing: SigningDomain,
-        queue_id: str,
-    ) -> str | None:
-        """A new envelope sender if the client's is on no verified domain; null senders stay."""
-        if not self.sender:
-            return None
-        domain = sending_domain(self.sender)
-        if domain == author.domain or (
-            domain and lookups.signing_domain(authority.account_id, domain) is not None
-        ):
-            return None
-        if authority.rules.envelope_sender == "refuse" or self._relay.return_paths is None:
-            raise _Refused(replies.sender_not_verified(domain or self.sender))
-        return self._relay.return_paths.address(queue_id, signing.return_path)
 
     def _suppressed(
         self, lookups: Lookups, authority: Authority, author: Mailbox, recipients: list[str]

@@ -31,11 +31,13 @@ from franking.domains.dkim import PrivateKey
 from franking.mail import acceptance, authority, replies, suppressions
 from franking.mail.acceptance import Acceptance, NotAccepted, Outcome
 from franking.mail.authority import SigningKey
+from franking.mail.mailboxes import Mailboxes
 from franking.mail.returnpath import ReturnPaths
 from franking.reasons import AccountSuspended, PriceMoved
 from franking.settings import Settings
 from milterd.message import Message
 from milterd.refusals import RefusalLog
+from milterd.unsubscribe import Links
 from milterd.verdict import Changes, Lookups, Refusal, Relay
 
 OPEN_KEYS = 1024
@@ -58,8 +60,10 @@ class Office:
             max_header_fields=settings.milterd.max_header_fields,
             max_message_bytes=settings.milterd.max_message_bytes,
             return_paths=ReturnPaths.of(settings),
-            mailboxes=frozenset(filter(None, [settings.dmarc.reports.lower()])),
-            mailbox_bytes=settings.dmarc.longest_report,
+            prefix=settings.brand.prefix,
+            mailboxes=Mailboxes.of(settings),
+            mailbox_bytes=settings.inbound.longest_message,
+            unsubscribe=Links.of(settings),
         )
         self._database = database
         remember = cached(TTLCache(SCANS_KNOWN, SCANS_SECONDS), lock=threading.Lock())
@@ -108,7 +112,7 @@ class Office:
                 authority=lambda username: authority.authority(session, username, now),
                 signing_domain=functools.partial(authority.signing_domain, session),
                 private_key=self._private_key,
-                suppressed=functools.partial(_suppressed, session),
+                suppressed=functools.partial(_suppressed, session, now=now),
             )
             return message.judge(lookups, queue_id, now)
 
@@ -147,7 +151,13 @@ class Office:
 
 
 def _suppressed(
-    session: Session, account_id: int, addresses: Sequence[str], domain: str, stream: str
+    session: Session,
+    account_id: int,
+    addresses: Sequence[str],
+    domain: str,
+    stream: str,
+    *,
+    now: datetime,
 ) -> dict[str, str]:
-    found = suppressions.matching(session, account_id, addresses, domain, stream)
+    found = suppressions.matching(session, account_id, addresses, domain, stream, now=now)
     return {address: f"{each.reason} {each.created_at:%Y-%m-%d}" for address, each in found.items()}

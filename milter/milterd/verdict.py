@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from franking.domains.dkim import PrivateKey
 from franking.mail.acceptance import Acceptance
 from franking.mail.authority import Authority, SigningDomain, SigningKey
+from franking.mail.mailboxes import Mailboxes
 from franking.mail.replies import Reply
 from franking.mail.returnpath import ReturnPaths
+from milterd.unsubscribe import Links
 
 Headers = list[tuple[bytes, bytes]]
 Deletions = list[tuple[str, int]]
@@ -19,8 +21,9 @@ Deletions = list[tuple[str, int]]
 class Relay:
     """The operator's part of the decision; sizes in bytes.
 
-    Without `return_paths` an envelope sender cannot be rewritten.  `mailboxes`: the domains whose
-    addresses are our own; other servers may write to them, `mailbox_bytes` at once.
+    Without `return_paths` an envelope sender cannot be rewritten.  `prefix` is the brand's.
+    `mailboxes`: the addresses that are our own; other servers may write to them, `mailbox_bytes`
+    at once.
     """
 
     node: str
@@ -29,8 +32,18 @@ class Relay:
     max_header_fields: int
     max_message_bytes: int
     return_paths: ReturnPaths | None = None
-    mailboxes: frozenset[str] = frozenset()
+    prefix: str = "frank"
+    mailboxes: Mailboxes = field(default_factory=Mailboxes)
     mailbox_bytes: int = 20 << 20
+    unsubscribe: Links | None = None
+
+    @property
+    def reference_header(self) -> bytes:
+        """`X-Franking-Ref`, where the tags are in `X-Franking-Tags`."""
+        return self.tag_header.rpartition("-")[0].encode() + b"-Ref"
+
+    def reference(self, queue_id: str) -> str | None:
+        return None if self.return_paths is None else self.return_paths.reference(queue_id)
 
 
 @dataclass(frozen=True)
@@ -71,7 +84,8 @@ class Changes:
 
     `delete` holds (name, index), the index counting fields of that name from 1, highest first;
     `leave_out` the recipients to take away, as the client wrote them; `sender` a new envelope
-    sender, if the client's cannot stay.
+    sender, and `envelope_id` the ENVID (RFC 3461 §4.4) that goes with it, unless the client gave
+    one.
     """
 
     delete: Deletions
@@ -79,4 +93,5 @@ class Changes:
     signatures: list[bytes]
     leave_out: list[str]
     sender: str | None
+    envelope_id: str | None
     acceptance: Acceptance

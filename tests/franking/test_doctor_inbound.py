@@ -1,4 +1,4 @@
-"""`franking doctor` on inbound mail: Postfix can deliver reports, and somebody reads them."""
+"""`franking doctor` on inbound mail: Postfix can deliver what comes in, and somebody reads them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ def place(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def own(settings: Settings, tmp_path: Path, place: Path) -> Settings:
-    dmarc = settings.dmarc.model_copy(update={"reports": "r.example", "maildir": place})
+    bounces = settings.bounces.model_copy(update={"domain": "b.example"})
+    inbound = settings.inbound.model_copy(update={"maildir": place})
     maillog = settings.maillog.model_copy(update={"config_directory": tmp_path})
-    return settings.model_copy(update={"dmarc": dmarc, "maillog": maillog})
+    return settings.model_copy(update={"bounces": bounces, "inbound": inbound, "maillog": maillog})
 
 
 def found(own: Settings) -> tuple[str, str]:
@@ -28,9 +29,12 @@ def found(own: Settings) -> tuple[str, str]:
     return finding.status, finding.detail
 
 
-def test_it_is_looked_at_where_reports_come_in(settings: Settings, own: Settings) -> None:
+def test_it_is_looked_at_where_mail_comes_in(settings: Settings, own: Settings) -> None:
     assert "inbound mail" not in [finding.name for finding in doctor.examine(settings)]
     assert "inbound mail" in [finding.name for finding in doctor.examine(own)]
+    dmarc = settings.dmarc.model_copy(update={"reports": "r.example"})
+    reports = settings.model_copy(update={"dmarc": dmarc})
+    assert "inbound mail" in [finding.name for finding in doctor.examine(reports)]
 
 
 def test_a_maildir_that_cannot_be_written_to(own: Settings, place: Path) -> None:

@@ -16,6 +16,7 @@ from franking.listeners import (
     site_values,
     without_disabled,
 )
+from franking.mail.config import Bounces, Inbound
 from franking.settings import SettingsError, load
 
 MASTER = """\
@@ -99,6 +100,18 @@ def test_all_on_changes_nothing() -> None:
     assert without_disabled(MASTER, Listeners()) == MASTER
 
 
+def test_domains_of_ours_are_listed_once() -> None:
+    inbound = Inbound(maildir=Path("/in"))
+    both = inbound_values(Bounces(domain="b.example"), Dmarc(reports="r.example"), inbound)
+    assert both == {
+        "site_bounce_domain": "b.example",
+        "site_inbound_domains": "b.example, r.example",
+        "site_inbound_maildir": "/in",
+    }
+    same = inbound_values(Bounces(domain="b.example"), Dmarc(reports="b.example"), inbound)
+    assert same["site_inbound_domains"] == "b.example"
+
+
 def test_a_missing_service_is_named() -> None:
     with pytest.raises(ValueError, match="no inet service '2525'"):
         without_disabled(MASTER.replace("2525", "2526"), Listeners())
@@ -116,7 +129,7 @@ def test_the_command_line_prints_both_for_an_installer(tmp_path: Path) -> None:
 
     off = load(settings).listeners
     lines = dict(line.split(" = ") for line in franking("site").splitlines())
-    assert lines == site_values(off) | inbound_values(Dmarc())
+    assert lines == site_values(off) | inbound_values(Bounces(), Dmarc(), Inbound())
     assert franking("master", str(master)) == without_disabled(MASTER, off)
 
 

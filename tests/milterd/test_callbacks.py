@@ -9,10 +9,12 @@ import pytest
 from Milter.testctx import TestCtx
 from sqlalchemy import select
 
-from franking.db import Database
+from franking.db import Base, Database
 from franking.domains.config import Dmarc
 from franking.mail import cap
+from franking.mail.config import Bounces
 from franking.mail.models import Event, Message, Recipient
+from franking.mail.returnpath import ReturnPaths
 from franking.money.models import Reservation
 from franking.settings import Settings
 from milterd.callbacks import session_factory
@@ -20,6 +22,7 @@ from milterd.office import Office
 from tests import factories
 
 TestCtx.__test__ = False
+RECENT = "zzzzzz3y9Gz1sKp"  # a queue ID of the year 2596
 HEADERS = [("From", b" a@example.com"), ("X-Franking-Tags", b" one")]
 
 
@@ -39,6 +42,15 @@ class Context(TestCtx):  # type: ignore[misc]
 
     def chgheader(self, field: str, idx: int, value: str | None) -> None:
         self.changes.append(("change", field, idx, value))
+
+    def chgfrom(self, sender: str, parameters: str | None) -> None:
+        self.changes.append(("sender", sender, parameters))
+
+    def addrcpt(self, recipient: str, _: None = None) -> None:
+        self.changes.append(("to", recipient))
+
+    def delrcpt(self, recipient: str) -> None:
+        self.changes.append(("not to", recipient))
 
 
 @pytest.fixture
@@ -95,6 +107,7 @@ def test_accepted(context: Context, database: Database) -> None:
         ("change", "X-Franking-Tags"),
         ("add", "Date"),
         ("add", "Message-ID"),
+        ("add", "Feedback-ID"),
         ("add", "DKIM-Signature"),
     ]
     assert "\r" not in str(context.changes)
@@ -200,7 +213,10 @@ def test_a_loop_of_refusals_does_not_fill_the_table(context: Context, database: 
 def test_mail_to_ourselves_passes_untouched_and_for_free(
     database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = settings.model_copy(update={"dmarc": Dmarc(reports="reports.example")})
+    own = settings.model_copy(
+        update={"dmarc": Dmarc(reports="reports.example"), "bounces": Bounces(domain="b.example")}
+    )
+    paths = ReturnPaths(factories.MASTER_KEY, "b.example")
     monkeypatch.setattr(Milter, "factory", session_factory(Office(own, database)))
     ctx = Context()
     ctx._connect()
@@ -220,7 +236,31 @@ def test_mail_to_ourselves_passes_untouched_and_for_free(
     assert offer(b"<postmaster>") == Milter.REJECT
     assert offer(b"<f00@reports.example>", header="Delivered-To") == Milter.REJECT
     assert ctx.changes == []
+    ours, elsewhere = (paths.address(RECENT, d) for d in (None, "bounce.customer.example"))
+    assert offer(f"<{ours}>".encode()) == Milter.CONTINUE
+    assert ctx.changes == []
+    assert offer(f"<{elsewhere}>".encode()) == Milter.CONTINUE
+    assert ctx.changes == [("not to", elsewhere), ("to", ours)]
     with database.session() as session:
         assert session.scalars(select(Message)).all() == []
         assert session.scalars(select(Event)).all() == []
+    Base.metadata.drop_all(database.engine)
+    assert offer(f"<{ours}>".encode()) == Milter.CONTINUE
+    ctx._close()
+
+
+def test_a_return_path_goes_with_an_envelope_id(
+    username: str, database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = settings.model_copy(update={"bounces": Bounces(domain="b.example")})
+    monkeypatch.setattr(Milter, "factory", session_factory(Office(own, database)))
+    ctx = Context()
+    ctx._connect()
+    ctx._macros |= {"i": RECENT, "{auth_authen}": username}
+    assert send(ctx) == Milter.CONTINUE
+    paths = ReturnPaths(factories.MASTER_KEY, "b.example")
+    assert ctx.changes[0] == (
+        *("sender", paths.address(RECENT)),
+        f"ENVID={paths.reference(RECENT)}",
+    )
     ctx._close()

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from franking.mail.mailboxes import Mailboxes
+from franking.mail.returnpath import ReturnPaths
+from franking.mail.unsubscribing import Tokens
 from milterd.message import Message
 from milterd.verdict import Client
+from tests.factories import MASTER_KEY
 from tests.milterd.offered import CLIENT, FROM, RELAY, Headers, message
 
-OURS = replace(RELAY, mailboxes=frozenset({"reports.example"}))
+PATHS = ReturnPaths(MASTER_KEY, "b.example")
+MAILBOXES = Mailboxes(
+    paths=PATHS,
+    complaints="complaints",
+    unsubscribe=Tokens(MASTER_KEY),
+    reports="reports.example",
+)
+OURS = replace(RELAY, mailboxes=MAILBOXES)
+MADE = datetime(2026, 5, 11, 18, tzinfo=UTC)  # of the queue ID, an hour later
+RETURNED = PATHS.address("4gDmcX3y9Gz1sKp").encode()
 STRANGER = Client(ip="192.0.2.9", helo="mx.receiver.example")
 
 
@@ -27,8 +41,22 @@ def offered(
 
 
 def test_only_strangers_mail_to_nobody_else_is_inbound() -> None:
-    assert offered(b"<f00@reports.example>", b"<F01@REPORTS.example>").is_inbound
-    assert not offered(b"<f00@reports.example>", client=CLIENT).is_inbound
+    both = offered(b"<f00@reports.example>", b"<F01@REPORTS.example>")
+    assert set(both.inbound(MADE)) == {"f00@reports.example", "F01@REPORTS.example"}
+    assert not offered(b"<f00@reports.example>", client=CLIENT).inbound(MADE)
+    assert not offered(b"<%b>" % RETURNED, client=CLIENT).inbound(MADE)
+
+
+def test_mail_is_delivered_below_our_own_domain() -> None:
+    """Left as it is, it would be sent to the customer's MX, which is this host."""
+    elsewhere = PATHS.address("4gDmcX3y9Gz1sKp", "Bounce.Customer.example").upper()
+    ours = PATHS.address("4gDmcX3y9Gz1sKp")
+    made = offered(b"<%b>" % elsewhere.encode(), b"<%b>" % RETURNED, b"<complaints@B.example>")
+    assert made.inbound(MADE) == {
+        elsewhere: ours,
+        ours: ours,
+        "complaints@B.example": "complaints@B.example",
+    }
 
 
 @pytest.mark.parametrize(
@@ -42,12 +70,26 @@ def test_only_strangers_mail_to_nobody_else_is_inbound() -> None:
         b"<f00@reports.example@example.net>",
         b"<reports.example>",
         b"<>",
+        b"<postmaster@b.example>",
+        b"<complaints@bounce.customer.example>",
+        b"<unsubscribe+abc@b.example>",
+        b"<bounce+abc-def@b.example>",
+        b"<bounce+abc-def@bounce.customer.example>",
+        b"<a@example.net@b.example>",
+        b"<%b@example.net>" % RETURNED,
+        b'<"%b>' % RETURNED.replace(b"@", b'"@'),
+        b"<%b>" % RETURNED.replace(b"b.example", b"[192.0.2.1]"),
     ],
 )
 def test_one_other_recipient_is_enough(other: bytes) -> None:
-    assert not offered(b"<f00@reports.example>", other).is_inbound
-    assert not offered(other, b"<f00@reports.example>").is_inbound
-    assert not offered(other).is_inbound
+    assert not offered(b"<f00@reports.example>", other).inbound(MADE)
+    assert not offered(other, b"<f00@reports.example>").inbound(MADE)
+    assert not offered(other).inbound(MADE)
+
+
+def test_a_token_that_is_too_old_is_none() -> None:
+    assert offered(b"<%b>" % RETURNED).inbound(MADE)
+    assert not offered(b"<%b>" % RETURNED).inbound(MADE + timedelta(days=14))
 
 
 def test_what_would_not_be_read_is_refused_at_once() -> None:
@@ -55,15 +97,16 @@ def test_what_would_not_be_read_is_refused_at_once() -> None:
     made = message(
         [FROM], b"x" * 90, client=STRANGER, relay=small, recipients=(b"<a@reports.example>",)
     )
-    assert made.is_inbound
+    assert made.inbound(MADE)
     refused = made.refuse_inbound()
     assert refused is not None
     assert refused.text == "Message size exceeds 100 bytes"
 
 
 def test_without_recipients_or_mailboxes_nothing_is_inbound() -> None:
-    assert not offered().is_inbound
-    assert not message([FROM], client=STRANGER, recipients=(b"<f00@reports.example>",)).is_inbound
+    assert not offered().inbound(MADE)
+    made = message([FROM], client=STRANGER, recipients=(b"<f00@reports.example>",))
+    assert not made.inbound(MADE)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from tests.milterd.offered import (
 
 PATHS = ReturnPaths(MASTER_KEY, "b.example.net")
 BOUNCING = replace(RELAY, return_paths=PATHS)
+QUEUE_ID = "4jWnjJ3y9Gz1sKp"  # a minute before NOW
 
 
 def under(**rules: object) -> Authority:
@@ -33,7 +34,7 @@ def under(**rules: object) -> Authority:
 
 def judged(made: object, authority: Authority = AUTHORITY, **looks: object) -> Changes | Refusal:
     found = replace(lookups(authority), **looks)  # type: ignore[arg-type]
-    return made.judge(found, "4gDmcX3y9Gz1sKp", NOW)  # type: ignore[attr-defined, no-any-return]
+    return made.judge(found, QUEUE_ID, NOW)  # type: ignore[attr-defined, no-any-return]
 
 
 def changes(made: object, authority: Authority = AUTHORITY, **looks: object) -> Changes:
@@ -44,18 +45,21 @@ def changes(made: object, authority: Authority = AUTHORITY, **looks: object) -> 
 
 class TestEnvelopeSender:
     @pytest.mark.parametrize(
-        "sender", [b"<bounce@example.com>", b"<b@EXAMPLE.com>", b"<>"], ids=["own", "case", "null"]
+        "sender",
+        [b"<bounce@example.com>", b"<b@EXAMPLE.com>", b"<me@other.example>"],
+        ids=["own", "case", "foreign"],
     )
-    def test_stays_on_a_verified_domain(self, sender: bytes) -> None:
+    def test_becomes_our_own_address(self, sender: bytes) -> None:
+        """What comes back comes to us."""
         verdict = changes(message([FROM], sender=sender, relay=BOUNCING))
-        assert (verdict.sender, verdict.acceptance.return_path) == (None, None)
-
-    def test_becomes_our_own_address_elsewhere(self) -> None:
-        verdict = changes(message([FROM], sender=b"<me@other.example>", relay=BOUNCING))
         assert verdict.sender is not None
-        assert PATHS.queue_id(verdict.sender) == "4gDmcX3y9Gz1sKp"
+        assert PATHS.check(verdict.sender, NOW).queue_id == QUEUE_ID
         assert verdict.acceptance.return_path == verdict.sender
-        assert verdict.acceptance.envelope_sender == "me@other.example"
+        assert verdict.acceptance.envelope_sender == sender.decode().strip("<>")
+
+    def test_stays_when_it_is_null(self) -> None:
+        verdict = changes(message([FROM], sender=b"<>", relay=BOUNCING))
+        assert (verdict.sender, verdict.acceptance.return_path) == (None, None)
 
     def test_is_on_the_customers_own_bounce_domain_where_that_is_published(self) -> None:
         own = replace(DOMAIN, return_path="bounce.example.com")
@@ -63,17 +67,53 @@ class TestEnvelopeSender:
         verdict = changes(
             made, signing_domain=lambda _account, name: own if name == "example.com" else None
         )
-        assert verdict.sender == PATHS.address("4gDmcX3y9Gz1sKp", "bounce.example.com")
+        assert verdict.sender == PATHS.address(QUEUE_ID, "bounce.example.com")
 
     def test_is_refused_where_the_plan_says_so(self) -> None:
+        strict = under(envelope_sender="refuse")
         made = message([FROM], sender=b"<me@other.example>", relay=BOUNCING)
-        assert refused(made, under(envelope_sender="refuse")).startswith(
+        assert refused(made, strict).startswith(
             "553 5.7.1 Sender domain other.example is not verified"
         )
+        for kept in (b"<>", b"<b@EXAMPLE.com>"):
+            changes(message([FROM], sender=kept, relay=BOUNCING), strict)
 
-    def test_is_refused_without_a_bounce_domain(self) -> None:
+    def test_without_a_bounce_domain_only_a_verified_one_is_taken(self) -> None:
         made = message([FROM], sender=b"<me@other.example>")
         assert refused(made).startswith("553 5.7.1 Sender domain other.example")
+        for kept in (b"<>", b"<b@EXAMPLE.com>"):
+            verdict = changes(message([FROM], sender=kept))
+            assert (verdict.sender, verdict.acceptance.return_path) == (None, None)
+
+
+class TestReferences:
+    def test_a_message_carries_its_own_name_signed(self) -> None:
+        verdict = changes(message([FROM], relay=BOUNCING))
+        added = dict(verdict.add)
+        token = added[b"X-Franking-Ref"].decode().strip()
+        assert PATHS.check_reference(token, NOW).queue_id == QUEUE_ID
+        assert added[b"Feedback-ID"] == b" default:7:1:frank"
+        [signature] = verdict.signatures
+        signed = b"".join(signature.split()).partition(b"h=")[2].partition(b";")[0].split(b":")
+        assert {b"x-franking-ref", b"feedback-id"} <= set(signed)
+
+    def test_a_clients_own_reference_is_removed_and_its_feedback_id_stays(self) -> None:
+        headers = [FROM, (b"x-franking-REF", b" forged"), (b"feedback-ID", b" a:b:c:shop")]
+        verdict = changes(message(headers, relay=BOUNCING))
+        assert verdict.delete == [("x-franking-REF", 1)]
+        assert b"Feedback-ID" not in dict(verdict.add)
+
+    def test_without_a_bounce_domain_nothing_comes_back_for_it(self) -> None:
+        verdict = changes(message([FROM]))
+        assert b"X-Franking-Ref" not in dict(verdict.add)
+        assert verdict.envelope_id is None
+
+    @pytest.mark.parametrize(("parameters", "ours"), [((b"SIZE=9",), True), ((b"envid=x",), False)])
+    def test_the_envelope_id_is_ours_unless_the_client_gives_one(
+        self, parameters: tuple[bytes, ...], ours: bool
+    ) -> None:
+        verdict = changes(message([FROM], relay=BOUNCING, parameters=parameters))
+        assert (verdict.envelope_id == PATHS.reference(QUEUE_ID)) == ours
 
 
 class TestContent:

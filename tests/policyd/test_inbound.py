@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from franking.db import Base, Database, utcnow
+from franking.mail.mailboxes import Mailboxes
+from franking.mail.returnpath import ReturnPaths
+from franking.mail.unsubscribing import Tokens
 from franking.nodes import nodes
 from policyd.authenticate import Unavailable
 from policyd.connections import Connections
@@ -17,6 +22,10 @@ from policyd.node import NodeState
 from tests import factories
 
 REPORTS = "reports.example"
+PATHS = ReturnPaths(factories.MASTER_KEY, "b.example")
+TOKENS = Tokens(factories.MASTER_KEY)
+MADE = datetime(2026, 5, 11, 18, tzinfo=UTC)  # of the queue ID, an hour later
+QUEUE_ID = "4gDmcX3y9Gz1sKp"
 RCPT = Request(
     request="smtpd_access_policy",
     protocol_state="RCPT",
@@ -37,11 +46,17 @@ def mailbox(database: Database) -> str:
 
 @pytest.fixture
 def decider(database: Database) -> Decider:
-    return Decider(database, NodeState("n1"), Connections(), Inbound("Reports.Example"))
+    mailboxes = Mailboxes(
+        paths=PATHS,
+        complaints="Complaints",
+        unsubscribe=TOKENS,
+        reports="Reports.Example",
+    )
+    return Decider(database, NodeState("n1"), Connections(), Inbound(mailboxes))
 
 
-def said(decider: Decider, request: Request) -> str:
-    reply = decider.decide(request, utcnow()).reply
+def said(decider: Decider, request: Request, at: datetime | None = None) -> str:
+    reply = decider.decide(request, at or utcnow()).reply
     return "yes" if reply is None else reply.key
 
 
@@ -64,6 +79,7 @@ def test_a_mailbox_is_an_address_of_a_domain(decider: Decider, mailbox: str) -> 
     assert said(decider, rcpt(f"0000@{REPORTS}")) == "no_such_mailbox"
     assert said(decider, rcpt(f"{token}x@{REPORTS}")) == "no_such_mailbox"
     assert said(decider, rcpt(f"@{REPORTS}")) == "no_such_mailbox"
+    assert said(decider, rcpt(f'"{token}"@{REPORTS}')) == "no_such_mailbox"
     for foreign in (
         "a@example.net",
         f"{token}@sub.{REPORTS}",
@@ -116,3 +132,60 @@ def test_no_database_is_no_refusal(decider: Decider, database: Database, mailbox
     Base.metadata.drop_all(database.engine)
     with pytest.raises(Unavailable):
         decider.decide(rcpt(mailbox), utcnow())
+
+
+@pytest.mark.parametrize("sender", ["", "mailer-daemon@mx.example"])
+@pytest.mark.parametrize("domain", [None, "bounce.customer.example"])
+@pytest.mark.parametrize("spelling", [str, str.upper])
+def test_what_comes_back_needs_no_database(
+    decider: Decider,
+    database: Database,
+    sender: str,
+    domain: str | None,
+    spelling: Callable[[str], str],
+) -> None:
+    Base.metadata.drop_all(database.engine)
+    address = spelling(PATHS.address(QUEUE_ID, domain))
+    assert said(decider, rcpt(address, sender=sender), MADE) == "yes"
+    assert said(decider, data(1, address, sender=sender), MADE) == "yes"
+    assert said(decider, data(2, sender=sender), MADE) == "authentication_required"
+    assert said(decider, rcpt("complaints@b.example", sender=sender), MADE) == "yes"
+    assert said(decider, data(2, sender=sender), MADE) == "yes"
+
+
+def test_only_with_a_token_of_ours(decider: Decider) -> None:
+    ours = PATHS.address(QUEUE_ID)
+    wrong = {
+        ours.replace("-", "-x"): "inbound_forged",
+        "bounce+abc@b.example": "inbound_forged",
+        "bounce+@elsewhere.example": "inbound_forged",
+        ReturnPaths(bytes(32), "b.example").address(QUEUE_ID): "inbound_forged",
+        f"unsubscribe+{TOKENS.token(QUEUE_ID)[:-1]}@b.example": "inbound_forged",
+        "postmaster@b.example": None,
+        "bounce@b.example": None,
+        f"a+{ours}": None,
+    }
+    for address, tally in wrong.items():
+        decision = decider.decide(rcpt(address), MADE)
+        assert decision.reply is not None and decision.reply.key == "no_such_mailbox", address
+        assert decision.tally == tally
+    late = decider.decide(rcpt(ours), MADE + timedelta(days=14))
+    assert late.reply is not None and late.reply.key == "no_such_mailbox"
+    assert late.tally == "inbound_expired"
+
+
+def test_other_mailboxes_are_on_our_bounce_domain_only(decider: Decider) -> None:
+    for mailbox in ("complaints", f"unsubscribe+{TOKENS.token(QUEUE_ID)}"):
+        assert said(decider, rcpt(f"{mailbox}@b.example"), MADE) == "yes"
+        assert said(decider, rcpt(f"{mailbox}@B.EXAMPLE"), MADE) == "yes"
+        assert said(decider, rcpt(f"{mailbox}@bounce.customer.example"), MADE) == (
+            "authentication_required"
+        )
+
+
+def test_a_node_that_drains_takes_what_comes_back(decider: Decider, database: Database) -> None:
+    """It still delivers what it has."""
+    with database.transaction() as session:
+        nodes.introduce(session, "n1", utcnow())
+        nodes.drain(session, "n1", None, utcnow())
+    assert said(decider, rcpt(PATHS.address(QUEUE_ID)), MADE) == "yes"

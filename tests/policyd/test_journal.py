@@ -15,6 +15,7 @@ from franking.accounts.models import Credential
 from franking.db import Base, Database, utcnow
 from franking.mail import cap, replies
 from franking.mail.models import Event
+from franking.nodes.models import Tally
 from policyd import journal as module
 from policyd.journal import Journal, Refusal, Use
 
@@ -173,3 +174,19 @@ def test_a_stuck_database_delays_nobody_and_the_queue_is_bounded(
             journal.used(Use(1_000 + number, None, refusal.at, "aaaa"))
     journal.close()
     assert len(told) >= 50
+
+
+def test_what_is_counted_is_added_up(
+    database: Database, journal: Journal, refusal: Refusal
+) -> None:
+    """However many there are, they take no more room than one."""
+    for _ in range(2):
+        for _ in range(module.LONGEST_QUEUE * 2):
+            journal.counted("inbound_forged")
+        journal.counted("inbound_expired")
+        journal.refused(refusal)
+    journal.close()
+    with database.session() as session:
+        counts = {row.name: row.count for row in session.scalars(select(Tally))}
+    assert counts == {"inbound_forged": module.LONGEST_QUEUE * 4, "inbound_expired": 2}
+    assert len(recorded(database)) == 2

@@ -136,7 +136,7 @@ def _delivered(stack: RunningStack, queue_id: str) -> dict[str, object] | None:
 
 
 def test_two_verifiers_agree_with_every_signature(stack: RunningStack, sender: Sender) -> None:
-    contents = [d.content for d in stack.deliveries() if d.sender == sender.address]
+    contents = [d.content for d in stack.deliveries() if d.author == sender.address]
     assert len(contents) == 18
     expect.assert_signed(stack, sender, contents)
 

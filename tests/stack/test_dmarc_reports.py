@@ -71,7 +71,7 @@ def stored(stack: RunningStack, report_id: str) -> int:
 
 
 def waiting(stack: RunningStack) -> list[Path]:
-    return list((stack.instance.loaded.dmarc.maildir / "new").glob("*"))
+    return list((stack.instance.loaded.inbound.maildir / "new").glob("*"))
 
 
 def said(answer: tuple[int, bytes]) -> str:
@@ -112,7 +112,7 @@ def test_it_is_kept_as_it_came(stack: RunningStack, customer: Sender, address: s
     content = b"From: <a@b.example>\r\nSubject: odd\r\n\r\nno report\r\n.dot\r\n"
     with other_server(stack) as client:
         client.sendmail(FROM, [address], content)
-    aside = stack.instance.loaded.dmarc.maildir / "unreadable"
+    aside = stack.instance.loaded.inbound.maildir / "unreadable"
     [kept] = stack.until(lambda: [f for f in aside.glob("*") if b"Subject: odd" in f.read_bytes()])
     assert kept.read_bytes().endswith(content.replace(b"\r\n", b"\n"))
     assert b"DKIM-Signature" not in kept.read_bytes()

@@ -50,7 +50,7 @@ def load(stack: RunningStack, sender: Sender, **changes: object) -> Load:
 
 def delivered_tokens(stack: RunningStack, sender: Sender) -> Counter[str]:
     """How often the sink got each token."""
-    mine = [d for d in stack.deliveries() if d.sender == sender.address]
+    mine = [d for d in stack.deliveries() if d.author == sender.address]
     return Counter(token(delivery.path) for delivery in mine)
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import smtplib
 from collections.abc import Iterator
+from email.parser import BytesHeaderParser
 
 import expect
 import pytest
+import verifiers
 from sessions import log_in, offer, queue_id
 
 from franking.accounts import account as accounts
 from franking.accounts.rules import Rules
+from franking.db import utcnow
 from franking.domains import ownership
 from franking.mail.returnpath import ReturnPaths
 from stack.instance import BOUNCE_DOMAIN
@@ -46,23 +49,38 @@ def test_subdomains_are_a_switch_of_their_parent(
     expect.assert_signed(stack, sender, [stack.delivered("news@example.net").content])
 
 
-def test_a_foreign_envelope_sender_becomes_our_own(
-    stack: RunningStack, sender: Sender, client: smtplib.SMTP
+@pytest.mark.parametrize("given", ["me@elsewhere.test", "bounces@{}"], ids=["foreign", "own"])
+def test_an_envelope_sender_becomes_our_own(
+    stack: RunningStack, sender: Sender, client: smtplib.SMTP, given: str
 ) -> None:
-    said = offer(client, sender, to="rewritten@example.net", mail_from="me@elsewhere.test")
-    delivery = stack.delivered("rewritten@example.net")
+    to = f"rewritten-{len(given)}@example.net"
+    mail_from = given.format(sender.domain)
+    made = queue_id(offer(client, sender, to=to, mail_from=mail_from))
+    delivery = stack.delivered(to)
     paths = ReturnPaths(stack.settings.master_key_bytes(), BOUNCE_DOMAIN)
     assert delivery.sender.endswith(f"@{BOUNCE_DOMAIN}")
-    assert paths.queue_id(delivery.sender) == queue_id(said)
+    assert paths.check(delivery.sender, utcnow()).queue_id == made
+    assert expect.stored(stack, made).envelope_sender == mail_from
 
 
-@pytest.mark.parametrize("kept", ["", "bounces@{}"], ids=["null", "own"])
-def test_a_null_sender_and_an_own_one_stay(
-    stack: RunningStack, sender: Sender, client: smtplib.SMTP, kept: str
+def test_a_null_sender_stays(stack: RunningStack, sender: Sender, client: smtplib.SMTP) -> None:
+    queue_id(offer(client, sender, to="kept@example.net", mail_from=""))
+    assert stack.delivered("kept@example.net").sender.strip("<>") == ""
+
+
+def test_what_a_report_can_be_resolved_by_is_signed(
+    stack: RunningStack, sender: Sender, client: smtplib.SMTP
 ) -> None:
-    to = f"kept-{len(kept)}@example.net"
-    queue_id(offer(client, sender, to=to, mail_from=kept.format(sender.domain)))
-    assert stack.delivered(to).sender.strip("<>") == kept.format(sender.domain)
+    made = queue_id(offer(client, sender, "X-Franking-Ref: x\r\nFrom: {0}", to="ref@example.net"))
+    content = stack.delivered("ref@example.net").content
+    header = BytesHeaderParser().parsebytes(content)
+    paths = ReturnPaths(stack.settings.master_key_bytes(), BOUNCE_DOMAIN)
+    [reference] = header.get_all("X-Franking-Ref", [])
+    assert paths.check_reference(reference, utcnow()).queue_id == made
+    assert header["Feedback-ID"].endswith(f":{sender.account_id}:frank")
+    expect.assert_signed(stack, sender, [content])
+    changed = content.replace(reference.encode(), b"y" + reference.encode()[1:])
+    assert verifiers.dkimpy(changed, expect.dns_records(stack, sender)) == [False]
 
 
 def test_a_plan_may_refuse_foreign_envelope_senders(stack: RunningStack) -> None:

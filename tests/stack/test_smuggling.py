@@ -100,11 +100,11 @@ def parts(whole: Sequence[tuple[str, bytes]], size: int) -> list[Sequence[tuple[
 def assert_nothing_smuggled(stack: RunningStack, sender: Sender, recipient: str) -> None:
     """Not recorded, not sent; and all that was accepted has arrived, so nothing is on its way."""
     wanted = len(expect.reservations(stack, sender))
-    stack.until(lambda: sum(d.sender == sender.address for d in stack.deliveries()) >= wanted)
+    stack.until(lambda: sum(d.author == sender.address for d in stack.deliveries()) >= wanted)
     with stack.database.session() as session:
         for column in (Recipient.address, Event.recipient):
             assert session.scalar(select(column).where(column == recipient)) is None
-    mine = [d.recipients for d in stack.deliveries() if d.sender == sender.address]
+    mine = [d.recipients for d in stack.deliveries() if d.author == sender.address]
     assert len(mine) == wanted
     assert [r for recipients in mine for r in recipients if "smuggled" in r] == []
 

@@ -23,7 +23,8 @@ from dialogue import Dialogue, logged_in
 from sqlalchemy import select
 
 from franking.mail.models import Recipient
-from stack.running import Delivery, RunningStack, Sender
+from stack.delivery import Delivery
+from stack.running import RunningStack, Sender
 
 pytestmark = pytest.mark.one_engine
 

@@ -66,7 +66,7 @@ def test_one_balance(nodes: list[RunningStack]) -> None:
     first.until(
         lambda: list(expect.reservations(first, sender).values()) == ["captured"] * PAID, 60
     )
-    delivered = [len([d for d in n.deliveries() if d.sender == sender.address]) for n in nodes]
+    delivered = [len([d for d in n.deliveries() if d.author == sender.address]) for n in nodes]
     assert sum(delivered) == PAID and all(delivered), "each node had its share"
     with first.database.session() as session:
         balance = ledger.balance(session, sender.account_id)

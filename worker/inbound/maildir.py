@@ -16,6 +16,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 KEPT_FILES, KEPT_BYTES = 100, 100 << 20  # in unreadable/
@@ -27,11 +28,12 @@ _DELIVERED_TO = re.compile(rb"^Delivered-To:[ \t]*([^\r\n]+?)[ \t]*\r?$", re.M |
 @dataclass(frozen=True)
 class Mail:
     """`recipient` is in lower case; empty when there is none.  `data` is the whole message, or
-    one octet more than was wanted of it."""
+    one octet more than was wanted of it.  `arrived` is when Postfix had written it."""
 
     path: Path
     recipient: str
     data: bytes
+    arrived: datetime
 
     @property
     def domain(self) -> str:
@@ -63,17 +65,18 @@ class Maildir:
         due.sort(key=lambda name: (name in self._failed, name))  # names begin with the time
         return [self._new / name for name in due[:limit]]
 
-    def failed(self, path: Path) -> None:
-        """Leave it alone for a while."""
-        self._failed[path.name] = self._clock() + RETRY_AFTER
+    def failed(self, path: Path, seconds: float = RETRY_AFTER) -> None:
+        """Leave it alone for so long."""
+        self._failed[path.name] = self._clock() + seconds
 
     def read(self, path: Path, longest: int) -> Mail:
         """`longest` in octets."""
         with path.open("rb") as file:
             data = file.read(longest + 1)
+            arrived = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
         found = _DELIVERED_TO.search(data[:_BEGINNING])
         recipient = found[1].decode("utf-8", "replace").strip("<>").lower() if found else ""
-        return Mail(path, recipient, data)
+        return Mail(path, recipient, data, arrived)
 
     def done(self, mail: Mail) -> None:
         mail.path.unlink(missing_ok=True)

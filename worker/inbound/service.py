@@ -1,36 +1,41 @@
-"""The loop of `franking-worker inbound`: one message at a time, by the domain it was sent to.
+"""The loop of `franking-worker inbound`: one message at a time, by the mailbox it was sent to.
 
-Handlers are asked by domain.  A handler that raises `Refused` has said that the message is of no
-use; it is set aside, as is one that a bug of ours has tripped over.  While the database has
-trouble, everything stays where it is.
+A handler that raises `Refused` has said that the message is of no use; it is set aside and counted,
+as is one that a bug of ours has tripped over.  One that is early (`NotYet`: the mail log has not
+been read so far) is tried again for an hour.  While the database has trouble, everything stays
+where it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from threading import Event
-from typing import Protocol
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from franking import log
 from franking.db import Database, utcnow
+from franking.mail.late import NotYet
+from franking.mail.mailboxes import Kind, Mailboxes
+from franking.mail.returnpath import Expired, Forged, ReturnPaths
+from franking.nodes import tallies
 from franking.notify import notify
 from franking.reasons import Refused
 from franking.settings import Settings
-from worker.inbound.maildir import Mail, Maildir
+from worker.inbound.bounces import Bounces
+from worker.inbound.maildir import RETRY_AFTER, Mail, Maildir
 from worker.inbound.reports import Reports
 
 EVERY = 1.0  # seconds between looks at an empty Maildir
 BATCH = 100
+FIRST_WAIT, LONGEST_WAIT = 1.0, 3600.0  # seconds, for the mail log
 NO_HANDLER = "it is for none of our domains"
 
 
-class Handler(Protocol):
-    def take(self, mail: Mail, now: datetime) -> None:
-        """Done when it returns; raises Refused for what cannot be used."""
+# Done when it returns; raises Refused for what cannot be used, and NotYet.
+Handler = Callable[[Mail, datetime], None]
 
 
 class Service:
@@ -38,11 +43,18 @@ class Service:
         self._stop = stop
         self.unusable = 0  # messages since the start
         self._database = Database(settings.database_url)
-        self._maildir = Maildir(settings.dmarc.maildir)
-        self._longest = settings.dmarc.longest_report
-        self._handlers: Mapping[str, Handler] = {
-            settings.dmarc.reports.lower(): Reports(self._database, settings)
-        }
+        self._node = settings.node
+        self._maildir = Maildir(settings.inbound.maildir)
+        self._longest = settings.inbound.longest_message
+        self._mailboxes = Mailboxes.of(settings)
+        self._handlers: dict[Kind, Handler] = {"report": Reports(self._database, settings).take}
+        if (paths := ReturnPaths.of(settings)) is not None:
+            bounces = Bounces(self._database, settings, paths)
+            self._handlers |= {
+                "bounce": bounces.returned,
+                "complaint": bounces.complaints,
+                "unsubscribe": bounces.unsubscribe,
+            }
 
     def run(self) -> None:
         """Until `stop` is set."""
@@ -83,9 +95,16 @@ class Service:
         mail = self._maildir.read(path, self._longest)
         try:
             self._handle(mail)
+        except NotYet as early:
+            age = (utcnow() - mail.arrived).total_seconds()
+            if age > LONGEST_WAIT:
+                self._useless(mail, early)
+            else:
+                self._maildir.failed(path, min(max(age, FIRST_WAIT), RETRY_AFTER))
         except Refused as why:
-            self.unusable += 1
-            log.inbound_unusable(mail.recipient, path.name, str(why), self.unusable)
+            self._useless(mail, why)
+        except DataError as error:  # the message's fault: it would be in the way for ever
+            log.unexpected(f"inbound: {path.name}", error)
             self._maildir.set_aside(path)
         except (SQLAlchemyError, OSError):
             raise
@@ -96,7 +115,21 @@ class Service:
             self._maildir.done(mail)
 
     def _handle(self, mail: Mail) -> None:
-        handler = self._handlers.get(mail.domain)
-        if handler is None:
+        kind = self._mailboxes.kind(mail.recipient, mail.arrived)
+        if kind is None:
             raise Refused(NO_HANDLER)
-        handler.take(mail, utcnow())
+        self._handlers[kind](mail, utcnow())
+
+    def _useless(self, mail: Mail, why: Refused) -> None:
+        self.unusable += 1
+        log.inbound_unusable(mail.recipient, mail.path.name, str(why), self.unusable)
+        self._count(why)
+        self._maildir.set_aside(mail.path)
+
+    def _count(self, why: Refused) -> None:
+        names: dict[type[Refused], tallies.Name] = {
+            Forged: "inbound_forged",
+            Expired: "inbound_expired",
+        }
+        with self._database.transaction() as session:
+            tallies.add(session, self._node, names.get(type(why), "inbound_unusable"))

@@ -16,11 +16,11 @@ from franking.db import Database
 from franking.domains.config import Dmarc
 from franking.domains.dmarc.models import DmarcReport
 from franking.domains.models import Domain
+from franking.mail.config import Inbound
 from franking.settings import Settings
 from tests import factories
 from tests.reports import mailed, xml
 from worker.inbound.maildir import Mail
-from worker.inbound.reports import Reports
 from worker.inbound.service import BATCH, Service
 
 
@@ -32,8 +32,9 @@ def domain(database: Database) -> Domain:
 
 @pytest.fixture
 def service(settings: Settings, tmp_path: Path, domain: Domain) -> Iterator[Service]:
-    dmarc = Dmarc(reports="reports.example", maildir=tmp_path / "mail", longest_report=100_000)
-    made = Service(settings.model_copy(update={"dmarc": dmarc}), Event())
+    dmarc = Dmarc(reports="reports.example", longest_report=100_000)
+    inbound = Inbound(maildir=tmp_path / "mail", longest_message=100_000)
+    made = Service(settings.model_copy(update={"dmarc": dmarc, "inbound": inbound}), Event())
     yield made
     made._database.close()
 
@@ -134,14 +135,14 @@ def test_a_crash_after_the_commit_stores_nothing_twice(
 def test_a_bug_keeps_nobody_waiting(
     service: Service, box: Box, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = Reports.take
+    whole = service._handlers["report"]
 
-    def take(self: Reports, mail: Mail, now: datetime) -> None:
+    def take(mail: Mail, now: datetime) -> None:
         if mail.path.name == "1":
             raise ZeroDivisionError
-        whole(self, mail, now)
+        whole(mail, now)
 
-    monkeypatch.setattr(Reports, "take", take)
+    monkeypatch.setitem(service._handlers, "report", take)
     box.put("1", mailed())
     box.put("2", mailed())
     assert service.turn() == 2
