@@ -70,12 +70,7 @@ def checked(session: Session, account: Account, options: Options) -> Options:
 
     The expiry is checked by who knows what it was before.
     """
-    if not _STREAM.fullmatch(options.stream):
-        raise Invalid.of(
-            "stream",
-            f"{options.stream!r} is no name of a stream: up to 32 lower-case letters, digits and"
-            " hyphens",
-        )
+    check_stream(options.stream)
     listed = _networks(options.source_networks)
     if options.allow_plaintext and not listed:
         raise Invalid.of(
@@ -91,6 +86,15 @@ def checked(session: Session, account: Account, options: Options) -> Options:
         source_networks=listed,
         sending_domains=_own_domains(session, account, options.sending_domains),
     )
+
+
+def check_stream(name: str) -> None:
+    """Raises Invalid when it is no name of a stream."""
+    if not _STREAM.fullmatch(name):
+        raise Invalid.of(
+            "stream",
+            f"{name!r} is no name of a stream: up to 32 lower-case letters, digits and hyphens",
+        )
 
 
 def _networks(wanted: tuple[str, ...]) -> tuple[str, ...]:

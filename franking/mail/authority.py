@@ -18,6 +18,7 @@ from franking.accounts.models import Account, Credential
 from franking.accounts.rules import Rules, effective
 from franking.domains.models import DkimKey, Domain
 from franking.domains.names import and_above
+from franking.mail.models import Stream
 from franking.money.billing.models import BillingSettings
 from franking.money.models import Balance, Plan, PriceList
 from franking.money.periods import day_of, month_of
@@ -45,7 +46,8 @@ class Funds:
 class Authority:
     """A credential's standing.
 
-    `credential_ended`: revoked or expired.  `sending_domains` empty: no restriction.
+    `credential_ended`: revoked or expired.  `sending_domains` empty: no restriction.  `bulk`: its
+    stream is marked so.
     """
 
     account_id: int
@@ -60,6 +62,7 @@ class Authority:
     terms: Terms
     tariff: Tariff
     funds: Funds
+    bulk: bool = False
 
     def units(self, recipients: int) -> int:
         """How many of them a message to so many recipients is."""
@@ -127,6 +130,7 @@ class SigningDomain:
 
 _accounts, _credentials = Account.__table__.c, Credential.__table__.c
 _prices, _newer = PriceList.__table__, PriceList.__table__.alias()
+_streams = Stream.__table__.c
 _balance, _plans = Balance.__table__.c, Plan.__table__.c
 _CURRENT_PRICES = (
     select(_newer.c.id)
@@ -165,6 +169,7 @@ _AUTHORITY = (
         _credentials.spent_on,
         _credentials.spent,
         BillingSettings.__table__.c.daily_cap,
+        _streams.bulk,
     )
     .select_from(Credential.__table__)
     .join(Account.__table__, _accounts.id == _credentials.account_id)
@@ -172,6 +177,10 @@ _AUTHORITY = (
     .join(Balance.__table__, _balance.account_id == _accounts.id)
     .outerjoin(_prices, _prices.c.id == _CURRENT_PRICES)
     .outerjoin(BillingSettings.__table__, BillingSettings.__table__.c.account_id == _accounts.id)
+    .outerjoin(
+        Stream.__table__,
+        and_(_streams.account_id == _accounts.id, _streams.name == _credentials.stream),
+    )
     .where(_credentials.username == bindparam("username"))
 )
 _domains, _keys = Domain.__table__.c, DkimKey.__table__.c
@@ -210,7 +219,7 @@ def authority(session: Session, username: str, moment: datetime) -> Authority | 
     if row is None:
         return None
     (rules, own, terms, prices, tiers, available, period, volume,
-     spent_on, spent, credential_spent_on, spent_by_credential, cap) = row[8:]  # fmt: skip
+     spent_on, spent, credential_spent_on, spent_by_credential, cap, bulk) = row[8:]  # fmt: skip
     if tiers is None:
         raise NoPrice(f"the plan of account {row[0]} has no price at {moment}")
     agreed, today = terms_of(terms), day_of(moment)
@@ -222,7 +231,7 @@ def authority(session: Session, username: str, moment: datetime) -> Authority | 
         cap,
     )
     price_list = tariff(prices, tiers, agreed.included)
-    values: list[Any] = [*row[:8], effective(rules, own), agreed, price_list, funds]
+    values: list[Any] = [*row[:8], effective(rules, own), agreed, price_list, funds, bool(bulk)]
     return Authority(*values)
 
 

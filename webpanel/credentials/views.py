@@ -20,6 +20,7 @@ from franking.accounts.models import Credential
 from franking.accounts.rules import effective, rules_of
 from franking.db import utcnow
 from franking.domains import ownership
+from franking.mail import streams
 from franking.money.periods import day_of
 from franking.reasons import Invalid
 from webpanel.credentials import options as shown
@@ -106,7 +107,13 @@ def _list(form: CreateForm) -> str:
         (row, credentials.state_of(row, now), shown.in_short(credentials.options_of(row)))
         for row in credentials.all_of(reading, current_user.account)
     ]
-    return render_template("credentials/index.html", form=form, rows=rows, **_about_options())
+    return render_template(
+        "credentials/index.html",
+        form=form,
+        rows=rows,
+        streams=streams.all_of(reading, current_user.account),
+        **_about_options(),
+    )
 
 
 def detail(
