@@ -5,7 +5,7 @@ All on real sockets of 127.0.0.1.  An endpoint does what its path says:
     /ok 200    /fail 500    /gone 410    /redirect 302 to /ok    /huge 200 and 4 MiB
     /hang takes the request and says nothing    /drip a byte of the header now and then
     /endless a body without an end    /close hangs up    /cookie 200 and a cookie
-    /late answers once `over` is set
+    /late answers once `over` is set    /binary octets that are no text
 """
 
 from __future__ import annotations
@@ -46,6 +46,10 @@ class Receiver:
     sent: int = 0  # bytes of long bodies
     ended: Event = field(default_factory=Event)  # the first of them, whatever ended it
     connections: int = 0
+    gate: Event = field(default_factory=Event)  # while it is closed nothing is answered
+
+    def __post_init__(self) -> None:
+        self.gate.set()
 
     def wait_for(self, count: int) -> list[Request]:
         """The first so many requests."""
@@ -79,6 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
         with receiver.came:
             receiver.requests.append(Request(self.path, self.headers, body))
             receiver.came.notify_all()
+        receiver.gate.wait(PATIENCE)
         what = self.path.strip("/").partition("/")[0]
         with contextlib.suppress(OSError):
             getattr(self, f"_{what}", self._plain)(receiver.answered.get(self.path))
@@ -94,6 +99,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)
+
+    def _binary(self, _: int | None) -> None:
+        body = b"a\0b\xff" + b"x" * 5000
+        self.send_response(200)
+        self.send_header("X-Odd", "a\x01b")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def _redirect(self, status: int | None) -> None:
         self._plain(status or 302, Location=f"{self.server.receiver.url}/ok")
@@ -154,6 +167,7 @@ def receiver(authority: trustme.CA | None = None, name: str = "127.0.0.1") -> It
         yield server.receiver
     finally:
         server.receiver.over.set()
+        server.receiver.gate.set()
         server.shutdown()
         server.server_close()
         thread.join(PATIENCE)

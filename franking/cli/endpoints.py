@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -9,12 +11,14 @@ import click
 
 from franking import sealing
 from franking.accounts import audit
+from franking.cli import deliveries
 from franking.cli.context import Context, account_option, emit, json_option, table, the_account
 from franking.db import utcnow
 from franking.sealing import Sealer
 from franking.settings import SettingsError
-from franking.webhooks import endpoints, outbox
-from franking.webhooks.models import Delivery, Endpoint
+from franking.webhooks import endpoints
+from franking.webhooks.filters import Filters
+from franking.webhooks.models import Endpoint
 
 OVERLAP_DAYS = 7
 
@@ -23,7 +27,7 @@ number = click.argument("number", type=int)
 
 @click.group()
 def endpoint() -> None:
-    """Create, list, test, rotate and remove webhook endpoints."""
+    """Create, change, list, rotate and remove webhook endpoints; see and repeat deliveries."""
 
 
 def describe(row: Endpoint) -> dict[str, Any]:
@@ -31,25 +35,17 @@ def describe(row: Endpoint) -> dict[str, Any]:
         "id": row.id,
         "url": row.url,
         "events": row.events,
-        "status": "active" if row.disabled_at is None else "disabled",
+        "domains": row.domains,
+        "credentials": row.credentials,
+        "tags": row.tags,
+        "streams": row.streams,
+        "batch": row.batch,
+        "status": endpoints.standing_of(row),
         "failing_since": row.failing_since,
         "disabled_at": row.disabled_at,
         "disabled_reason": row.disabled_reason,
         "previous_until": row.previous_until,
         "created_at": row.created_at,
-    }
-
-
-def described_delivery(row: Delivery) -> dict[str, Any]:
-    return {
-        "webhook_id": row.webhook_id,
-        "event": row.kind,
-        "state": outbox.state_of(row),
-        "attempts": row.attempts,
-        "created_at": row.created_at,
-        "due_at": row.due_at if outbox.state_of(row) == "waiting" else None,
-        "last_status": row.last_status,
-        "last_error": row.last_error,
     }
 
 
@@ -60,9 +56,27 @@ def _sealer(context: Context) -> Sealer:
         raise click.ClickException(str(error)) from error
 
 
+_WANTED = (
+    click.option("--event", "events", multiple=True, help="Only these; all when left out."),
+    click.option("--domain", "domains", multiple=True, help="Mail's events of these domains only."),
+    click.option("--credential", "credentials", multiple=True, help="Of these SMTP user names."),
+    click.option("--tag", "tags", multiple=True, help="Of messages with one of these tags."),
+    click.option("--stream", "streams", multiple=True, help="Of these streams."),
+    click.option("--batch", type=click.IntRange(1, endpoints.LARGEST_BATCH),
+                 help="So many events in one request, at most."),
+)  # fmt: skip
+
+
+def wanted_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What an endpoint gets."""
+    for option in reversed(_WANTED):
+        command = option(command)
+    return command
+
+
 @endpoint.command("create")
 @click.argument("url")
-@click.option("--event", "events", multiple=True, help="Only these; all when left out.")
+@wanted_options
 @account_option
 @json_option
 @click.pass_obj
@@ -72,22 +86,64 @@ def create(
     *,
     url: str,
     events: tuple[str, ...],
+    batch: int | None,
     account_name: str | None,
     as_json: bool,
+    **filters: tuple[str, ...],
 ) -> None:
     """Tell URL what happens on the account; prints the secret that signs."""
     sealer = _sealer(context)
     with context.transaction() as session:
         account = the_account(session, account_name)
         made = endpoints.create(
-            session, account, url, events=events, sealer=sealer, rules=context.settings.webhooks
-        )
+            session, account, url, events=events, filters=Filters(**filters), batch=batch or 1,
+            sealer=sealer, rules=context.settings.webhooks,
+        )  # fmt: skip
         data = describe(made.endpoint) | {"secret": made.secret}
         audit.record(
             session, account.id, context.actor, "endpoint.create",
             id=made.endpoint.id, url=made.endpoint.url, events=made.endpoint.events,
         )  # fmt: skip
     emit(data, as_json, lambda: f"endpoint {data['id']}\nsecret   {data['secret']}")
+
+
+@endpoint.command("set")
+@number
+@click.option("--url")
+@wanted_options
+@click.option("--everything", is_flag=True, help="All events, before what else is said.")
+@account_option
+@json_option
+@click.pass_obj
+def set_(
+    context: Context,
+    /,
+    *,
+    number: int,
+    url: str | None,
+    events: tuple[str, ...],
+    batch: int | None,
+    everything: bool,
+    account_name: str | None,
+    as_json: bool,
+    **filters: tuple[str, ...],
+) -> None:
+    """Change endpoint NUMBER; each option replaces what there was of its kind."""
+    with context.transaction() as session:
+        account = the_account(session, account_name)
+        row = endpoints.get(session, account, number)
+        before = {} if everything else asdict(endpoints.filters_of(row))
+        endpoints.change(
+            session, account, number, rules=context.settings.webhooks, url=url,
+            events=events if events or everything else None, batch=batch,
+            filters=Filters(**(before | {k: v for k, v in filters.items() if v})),
+        )  # fmt: skip
+        data = describe(row)
+        audit.record(
+            session, account.id, context.actor, "endpoint.change", id=number, url=row.url,
+            events=row.events, batch=row.batch, **asdict(endpoints.filters_of(row)),
+        )  # fmt: skip
+    emit(data, as_json, lambda: f"endpoint {number} is changed")
 
 
 @endpoint.command("list")
@@ -165,7 +221,7 @@ def disable(context: Context, number: int, account_name: str | None, as_json: bo
 @json_option
 @click.pass_obj
 def enable(context: Context, number: int, account_name: str | None, as_json: bool) -> None:
-    """Tell endpoint NUMBER what happens from now on."""
+    """Tell endpoint NUMBER what happens from now on; see `replay`."""
     with context.transaction() as session:
         account = the_account(session, account_name)
         data = describe(endpoints.enable(session, account, number))
@@ -183,42 +239,11 @@ def remove(context: Context, number: int, account_name: str | None, as_json: boo
     with context.transaction() as session:
         account = the_account(session, account_name)
         url = endpoints.get(session, account, number).url
-        endpoints.remove(session, account, number)
+        endpoints.remove(session, account, number, utcnow())
         audit.record(session, account.id, context.actor, "endpoint.remove", id=number, url=url)
     emit({"id": number}, as_json, lambda: f"endpoint {number} is removed")
 
 
-@endpoint.command("test")
-@number
-@account_option
-@json_option
-@click.pass_obj
-def test(context: Context, number: int, account_name: str | None, as_json: bool) -> None:
-    """Send the event `endpoint.test` to endpoint NUMBER; `log` tells how it went."""
-    with context.transaction() as session:
-        account = the_account(session, account_name)
-        row = outbox.test(session, endpoints.get(session, account, number), utcnow())
-        data = described_delivery(row)
-    emit(data, as_json, lambda: f"{data['webhook_id']} is on its way")
-
-
-@endpoint.command("log")
-@number
-@click.option("--limit", default=20, show_default=True)
-@account_option
-@json_option
-@click.pass_obj
-def log(
-    context: Context, *, number: int, limit: int, account_name: str | None, as_json: bool
-) -> None:
-    """List what was delivered to endpoint NUMBER, newest first."""
-    with context.session() as session:
-        found = endpoints.get(session, the_account(session, account_name), number)
-        rows = [described_delivery(row) for row in outbox.deliveries(session, found, limit=limit)]
-    keys = ("created_at", "event", "webhook_id", "state", "attempts", "due_at", "last_error")
-    header = ("at", "event", "id", "state", "tries", "next", "error")
-    emit(rows, as_json, lambda: table(header, [[row[key] for key in keys] for row in rows]))
-
-
 def register(group: click.Group) -> None:
+    deliveries.register(endpoint)
     group.add_command(endpoint)

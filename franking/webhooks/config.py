@@ -20,7 +20,9 @@ class Webhooks(BaseModel):
     ca_file: Path | None = Field(
         None, description="who signs endpoints' certificates; None is the list of Mozilla (certifi)"
     )
-    threads: int = Field(32, ge=1, description="deliveries at the same time")
+    threads: int = Field(
+        96, ge=1, description="deliveries at the same time; most of them wait for slow endpoints"
+    )
     per_endpoint: int = Field(8, ge=1, description="of them to one endpoint")
     timeout: float = Field(10, gt=0, le=20, description="seconds for a whole answer")
     poll: float = Field(0.5, gt=0, description="seconds between looks for something to deliver")

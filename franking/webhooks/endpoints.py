@@ -13,38 +13,52 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from franking.accounts.models import Account
 from franking.money.terms import terms_of
-from franking.notices.kinds import KINDS
+from franking.notices.kinds import KINDS as NOTICE_KINDS
 from franking.reasons import Invalid, NotFound
 from franking.sealing import Sealer
 from franking.tables import utcnow
-from franking.webhooks import addresses
+from franking.webhooks import addresses, retention
+from franking.webhooks import filters as filtering
 from franking.webhooks.config import Webhooks
+from franking.webhooks.filters import EVERYTHING, KINDS, MAIL_KINDS, Filters, filters_of
 from franking.webhooks.models import Delivery, Endpoint
 
 __all__ = [
     "KINDS",
+    "MAIL_KINDS",
+    "NOTICE_KINDS",
     "Created",
+    "Filters",
     "all_of",
     "allowed",
     "change",
     "create",
     "disable",
     "enable",
+    "filters_of",
     "get",
     "remove",
     "reveal",
     "rotate",
     "secrets_of",
+    "standing_of",
 ]
 
 MOST = 20  # endpoints of one account
+LARGEST_BATCH = 100  # events
 LONGEST_OVERLAP = timedelta(days=30)
+# Why we stop by ourselves, besides at somebody's word.
+TOOK_NOTHING = "it took nothing for three days"
+GONE = "it answered 410 Gone"
+
+Standing = Literal["active", "failing", "paused", "disabled"]
 
 
 @dataclass(frozen=True)
@@ -66,20 +80,23 @@ def create(
     url: str,
     *,
     events: Sequence[str] = (),
+    filters: Filters = EVERYTHING,
+    batch: int = 1,
     sealer: Sealer,
     rules: Webhooks,
     now: datetime | None = None,
 ) -> Created:
-    """A new endpoint for these kinds of events, all when none is named.  Raises Invalid."""
+    """A new endpoint for these kinds of events, all when none is named; `batch`: so many in one
+    request.  Raises Invalid."""
     if not allowed(account):
         raise Invalid("the account's plan has no webhooks")
-    count = select(func.count()).select_from(Endpoint).where(Endpoint.account_id == account.id)
-    if (session.scalar(count) or 0) >= MOST:
+    if len(all_of(session, account)) >= MOST:
         raise Invalid(f"an account has at most {MOST} endpoints")
     endpoint = Endpoint(
-        account_id=account.id, url=addresses.checked(url, rules), events=_known(events),
-        sealed_secret=b"", created_at=now or utcnow(),
+        account_id=account.id, url=addresses.checked(url, rules), events=filtering.known(events),
+        batch=_batch(batch), sealed_secret=b"", created_at=now or utcnow(),
     )  # fmt: skip
+    filtering.store(session, account, endpoint, filters)
     session.add(endpoint)
     session.flush()  # the secret is sealed for this row's number
     secret = _new_secret()
@@ -93,13 +110,13 @@ def get(
 ) -> Endpoint:
     """Raises NotFound."""
     found = session.get(Endpoint, endpoint_id, with_for_update=for_update)
-    if found is None or found.account_id != account.id:
+    if found is None or found.account_id != account.id or found.removed_at is not None:
         raise NotFound(f"there is no endpoint {endpoint_id}")
     return found
 
 
 def all_of(session: Session, account: Account) -> Sequence[Endpoint]:
-    query = select(Endpoint).where(Endpoint.account_id == account.id)
+    query = select(Endpoint).where(Endpoint.account_id == account.id, Endpoint.removed_at.is_(None))
     return session.scalars(query.order_by(Endpoint.id)).all()
 
 
@@ -111,13 +128,20 @@ def change(
     rules: Webhooks,
     url: str | None = None,
     events: Sequence[str] | None = None,
+    filters: Filters | None = None,
+    batch: int | None = None,
 ) -> Endpoint:
     """Another URL or other events; None leaves it.  Raises Invalid, NotFound."""
     endpoint = get(session, account, endpoint_id, for_update=True)
     if url is not None:
         endpoint.url = addresses.checked(url, rules)
+        endpoint.failing_since = endpoint.warned_at = None  # nobody has tried this one
     if events is not None:
-        endpoint.events = _known(events)
+        endpoint.events = filtering.known(events)
+    if filters is not None:
+        filtering.store(session, account, endpoint, filters)
+    if batch is not None:
+        endpoint.batch = _batch(batch)
     session.flush()
     return endpoint
 
@@ -169,29 +193,42 @@ def close(session: Session, endpoint: Endpoint, reason: str, now: datetime) -> N
     """The same for a row that is locked already."""
     if endpoint.disabled_at is None:
         endpoint.disabled_at, endpoint.disabled_reason = now, reason[:200]
-    pending = update(Delivery).where(
-        Delivery.endpoint_id == endpoint.id,
-        Delivery.delivered_at.is_(None),
-        Delivery.dead_at.is_(None),
-    )
-    given_up = pending.values(dead_at=now, last_error=f"endpoint disabled: {reason}"[:500])
-    session.execute(given_up.execution_options(synchronize_session=False))
+    _give_up(session, endpoint, reason, now)
     session.flush()
 
 
+def _give_up(session: Session, endpoint: Endpoint, reason: str, now: datetime) -> None:
+    """A first part of what waits; the rest is for `retention.give_up`, so that others can write."""
+    waiting = select(Delivery.id).where(Delivery.endpoint_id == endpoint.id, *retention.pending())
+    first = update(Delivery).where(Delivery.id.in_(waiting.limit(retention.BATCH)))
+    given_up = first.values(dead_at=now, last_error=retention.disabled(reason))
+    session.execute(given_up.execution_options(synchronize_session=False))
+
+
 def enable(session: Session, account: Account, endpoint_id: int) -> Endpoint:
-    """What happens from now on is delivered again.  Raises NotFound."""
+    """What happens from now on is delivered again, what has happened is for
+    `franking.webhooks.replays`.  Raises NotFound."""
     endpoint = get(session, account, endpoint_id, for_update=True)
     endpoint.disabled_at = endpoint.disabled_reason = None
+    endpoint.failing_since = endpoint.warned_at = None
     session.flush()
     return endpoint
 
 
-def remove(session: Session, account: Account, endpoint_id: int) -> None:
-    """Forget the endpoint and all its deliveries.  Raises NotFound."""
+def standing_of(endpoint: Endpoint) -> Standing:
+    """`paused` by us, `disabled` by somebody; `failing`: it did not take the last one."""
+    if endpoint.disabled_at is not None:
+        return "paused" if endpoint.disabled_reason in (TOOK_NOTHING, GONE) else "disabled"
+    return "active" if endpoint.failing_since is None else "failing"
+
+
+def remove(
+    session: Session, account: Account, endpoint_id: int, now: datetime | None = None
+) -> None:
+    """Forget it; its deliveries go a few at a time (`retention.forget`).  Raises NotFound."""
     endpoint = get(session, account, endpoint_id, for_update=True)
-    session.execute(delete(Delivery).where(Delivery.endpoint_id == endpoint.id))
-    session.delete(endpoint)
+    close(session, endpoint, "removed", now or utcnow())
+    endpoint.removed_at = now or utcnow()
     session.flush()
 
 
@@ -203,8 +240,7 @@ def context(endpoint: Endpoint) -> str:
     return f"endpoint:{endpoint.id}"
 
 
-def _known(events: Sequence[str]) -> list[str]:
-    unknown = sorted(set(events) - set(KINDS))
-    if unknown:
-        raise Invalid.of("events", f"{unknown[0]!r} is no event; there are {', '.join(KINDS)}")
-    return sorted(set(events), key=KINDS.index)
+def _batch(batch: int) -> int:
+    if not 1 <= batch <= LARGEST_BATCH:
+        raise Invalid.of("batch", f"1 to {LARGEST_BATCH} events in one request")
+    return batch

@@ -1,62 +1,45 @@
-"""The outbox of webhooks: what happened is written here in the transaction in which it happens.
+"""The outbox of webhooks: what is to be delivered to endpoints, and what became of it.
 
-Each endpoint has a queue of its own.  A worker claims deliveries with a lease, posts them while no
-transaction is open, and records how that ended; whoever has lost the lease records nothing.  So a
-delivery is made at least once; its `webhook_id` stays the same, and receivers know repeats by it.
-On PostgreSQL claiming workers skip each other's rows (FOR UPDATE SKIP LOCKED).
+Notices are written here in the transaction of what they tell of; mail's events afterwards, by the
+worker (`franking.webhooks.fanout`), so that mail never waits for it.  Who posts them goes by
+`franking.webhooks.queue`.
 """
 
 from __future__ import annotations
 
 import json
-import random
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import ColumnElement, insert, select
 from sqlalchemy.orm import Session
 
 from franking.accounts.models import Account
-from franking.reasons import Invalid
-from franking.webhooks import endpoints
-from franking.webhooks.models import Delivery, Endpoint
+from franking.mail.models import Message
+from franking.reasons import Invalid, NotFound
+from franking.webhooks import endpoints, schedule
+from franking.webhooks.models import Attempt, Delivery, Endpoint
 
 TEST = "endpoint.test"
-LEASE = timedelta(seconds=90)  # more than resolving a name and a whole answer may take
-JITTER = 0.1  # of each wait, both ways
-# Between the tries: 13 of them in three days.
-WAITS = (
-    *(timedelta(seconds=s) for s in (5, 30, 120, 600, 1800)),
-    *(timedelta(hours=h) for h in (1, 2, 4, 8, 12, 20, 24)),
-)
 
 State = Literal["delivered", "dead", "waiting"]
 
-_PENDING = (Delivery.delivered_at.is_(None), Delivery.dead_at.is_(None))
+_IN_STATE: dict[State, tuple[ColumnElement[bool], ...]] = {
+    "delivered": (Delivery.delivered_at.is_not(None),),
+    "dead": (Delivery.dead_at.is_not(None),),
+    "waiting": (Delivery.delivered_at.is_(None), Delivery.dead_at.is_(None)),
+}
 
 
 @dataclass(frozen=True)
-class Claimed:
-    """One delivery that is ours until `lease`, and where it goes."""
+class Sent:
+    """One delivery, and where it goes."""
 
-    id: int
-    webhook_id: str
-    body: str
-    attempts: int
-    lease: datetime
-    endpoint_id: int
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a try ended.  `status` is HTTP's; `error` is None when it was taken."""
-
-    status: int | None
-    error: str | None = None
-    gone: bool = False  # the endpoint wants no more, ever
+    delivery: Delivery
+    url: str
 
 
 def enqueue(
@@ -75,105 +58,37 @@ def enqueue(
     wanting = [e for e in session.scalars(query) if not e.events or kind in e.events]
     if not wanting or not endpoints.allowed(session.get_one(Account, account_id)):
         return 0
-    body = _body(kind, data, now)
+    text = body(kind, data, now)
     session.execute(
-        insert(Delivery),
-        [_row(endpoint.id, webhook_id, kind, body, now) for endpoint in wanting],
+        insert(Delivery), [row(endpoint.id, webhook_id, kind, text, now) for endpoint in wanting]
     )
     return len(wanting)
 
 
 def test(session: Session, endpoint: Endpoint, now: datetime) -> Delivery:
-    """An event for this endpoint alone, to see whether it arrives.  Raises Invalid."""
+    """An event for this endpoint alone, to see whether it arrives; tried once.  Raises Invalid."""
     if endpoint.disabled_at is not None:
         raise Invalid("the endpoint is disabled")
     name = f"test_{secrets.token_hex(10)}"
-    body = _body(TEST, {"id": name, "endpoint": endpoint.id}, now)
-    delivery = Delivery(**_row(endpoint.id, name, TEST, body, now))
+    text = body(TEST, {"id": name, "endpoint": endpoint.id}, now)
+    delivery = Delivery(**row(endpoint.id, name, TEST, text, now))
     session.add(delivery)
     session.flush()
     return delivery
 
 
-def _row(endpoint_id: int, webhook_id: str, kind: str, body: str, now: datetime) -> dict[str, Any]:
+def row(endpoint_id: int, webhook_id: str, kind: str, text: str, now: datetime) -> dict[str, Any]:
+    """A new delivery's columns."""
     return {
-        "endpoint_id": endpoint_id, "webhook_id": webhook_id, "kind": kind, "body": body,
+        "endpoint_id": endpoint_id, "webhook_id": webhook_id, "kind": kind, "body": text,
         "attempts": 0, "due_at": now, "created_at": now,
     }  # fmt: skip
 
 
-def _body(kind: str, data: Mapping[str, Any], now: datetime) -> str:
+def body(kind: str, data: Mapping[str, Any], now: datetime) -> str:
     """Signed and sent as it is stored here."""
     whole = {"type": kind, "timestamp": now.isoformat(), "data": dict(data)}
     return json.dumps(whole, separators=(",", ":"), ensure_ascii=False)
-
-
-def ready(session: Session, now: datetime, *, but: Collection[int] = ()) -> dict[int, bool]:
-    """Endpoints for which something is due, except those in `but`, and whether each is failing."""
-    waits = select(Delivery.id).where(Delivery.endpoint_id == Endpoint.id, *_due(now)).exists()
-    query = select(Endpoint.id, Endpoint.failing_since.is_not(None))
-    query = query.where(Endpoint.disabled_at.is_(None), waits)
-    if but:
-        query = query.where(Endpoint.id.not_in(but))
-    return {endpoint_id: bool(failing) for endpoint_id, failing in session.execute(query)}
-
-
-def claim(session: Session, endpoint_id: int, now: datetime, limit: int) -> list[Claimed]:
-    """The oldest of one endpoint that are due; commit before posting them."""
-    query = select(Delivery).where(Delivery.endpoint_id == endpoint_id, *_due(now))
-    first = query.order_by(Delivery.due_at).limit(limit).with_for_update(skip_locked=True)
-    lease = now + LEASE
-    claimed = []
-    for row in session.scalars(first):
-        row.leased_until = lease
-        claimed.append(
-            Claimed(row.id, row.webhook_id, row.body or "", row.attempts, lease, endpoint_id)
-        )
-    return claimed
-
-
-def _due(now: datetime) -> tuple[Any, ...]:
-    free = or_(Delivery.leased_until.is_(None), Delivery.leased_until <= now)
-    return *_PENDING, Delivery.due_at <= now, free
-
-
-def record(session: Session, claimed: Claimed, outcome: Outcome, now: datetime) -> bool:
-    """Write down how a try ended; False when the lease is lost and another tries, or the endpoint
-    was removed meanwhile, and its deliveries with it."""
-    values: dict[str, Any] = {
-        "attempts": claimed.attempts + 1, "leased_until": None, "last_status": outcome.status,
-        "last_error": outcome.error and outcome.error[:500],
-    }  # fmt: skip
-    if outcome.error is None:
-        values["delivered_at"] = now
-    elif outcome.gone or claimed.attempts >= len(WAITS):
-        values["dead_at"] = now
-    else:
-        values["due_at"] = now + wait(claimed.attempts)
-    if outcome.gone:  # locked first, as `endpoints.disable` does
-        endpoint = session.get(Endpoint, claimed.endpoint_id, with_for_update=True)
-    mine = update(Delivery).where(
-        Delivery.id == claimed.id, Delivery.leased_until == claimed.lease, *_PENDING
-    )
-    if not session.connection().execute(mine.values(values)).rowcount:
-        return False
-    if outcome.gone and endpoint is not None:
-        endpoints.close(session, endpoint, f"it answered {outcome.status} Gone", now)
-    return True
-
-
-def standing(session: Session, endpoint_id: int, *, taken: bool, now: datetime) -> None:
-    """Write down whether an endpoint took its last delivery; before what came of each."""
-    since = Endpoint.failing_since
-    changed = update(Endpoint).where(
-        Endpoint.id == endpoint_id, since.is_not(None) if taken else since.is_(None)
-    )
-    session.connection().execute(changed.values(failing_since=None if taken else now))
-
-
-def wait(attempts: int) -> timedelta:
-    """Until the next try, after so many before this one that failed too."""
-    return WAITS[attempts] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
 
 
 def state_of(delivery: Delivery) -> State:
@@ -183,10 +98,56 @@ def state_of(delivery: Delivery) -> State:
 
 
 def deliveries(
-    session: Session, endpoint: Endpoint, *, before_id: int | None = None, limit: int = 50
+    session: Session,
+    endpoint: Endpoint,
+    *,
+    state: State | None = None,
+    before_id: int | None = None,
+    limit: int = 50,
 ) -> Sequence[Delivery]:
-    """To this endpoint, newest first."""
+    """To this endpoint, newest first; `dead` are the dead letters."""
     query = select(Delivery).where(Delivery.endpoint_id == endpoint.id)
+    if state is not None:
+        query = query.where(*_IN_STATE[state])
     if before_id is not None:
         query = query.where(Delivery.id < before_id)
     return session.scalars(query.order_by(Delivery.id.desc()).limit(limit)).all()
+
+
+def get(session: Session, account: Account, delivery_id: int) -> Delivery:
+    """Raises NotFound."""
+    found = session.get(Delivery, delivery_id)
+    if found is None:
+        raise NotFound(f"there is no delivery {delivery_id}")
+    endpoints.get(session, account, found.endpoint_id)
+    return found
+
+
+def attempts(session: Session, delivery: Delivery) -> Sequence[Attempt]:
+    """Each request and its answer, oldest first."""
+    query = select(Attempt).where(Attempt.delivery_id == delivery.id)
+    return session.scalars(query.order_by(Attempt.id)).all()
+
+
+def upcoming(delivery: Delivery, now: datetime) -> list[datetime]:
+    """When it is still to be tried, the next one first; none unless it waits."""
+    if state_of(delivery) != "waiting":
+        return []
+    if delivery.kind == TEST:
+        return [delivery.due_at]
+    return schedule.upcoming(delivery.attempts, max(delivery.due_at, now))
+
+
+def of_message(session: Session, account: Account, message: Message) -> list[Sent]:
+    """What was told of this message, oldest first; not what went in batches, which are of many."""
+    query = (
+        select(Delivery, Endpoint.url)
+        .join(Endpoint, Endpoint.id == Delivery.endpoint_id)
+        .where(
+            Delivery.queue_id == message.queue_id,
+            Delivery.node == message.node,
+            Endpoint.account_id == account.id,
+        )
+        .order_by(Delivery.id)
+    )
+    return [Sent(delivery, url) for delivery, url in session.execute(query)]

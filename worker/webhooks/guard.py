@@ -15,6 +15,7 @@ import ipaddress
 import logging
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.cookiejar import DefaultCookiePolicy
@@ -32,6 +33,8 @@ from franking.webhooks.addresses import forbidden
 from franking.webhooks.config import Webhooks
 
 __all__ = ["Forbidden", "Late", "Session", "deadline", "session"]
+
+LOOK = 0.05  # seconds by which a deadline may be late
 
 Forbidden = InvalidIPAddress
 Session = requests.Session
@@ -79,11 +82,10 @@ class _Clock:
 
     def __init__(self, seconds: float) -> None:
         self.struck = False
+        self.due_at = time.monotonic() + seconds
         self._lock = threading.Lock()
         self._connection: socket.socket | None = None
-        self._timer = threading.Timer(seconds, self._strike)
-        self._timer.daemon = True
-        self._timer.start()
+        _watchman.add(self)
 
     def watch(self, connection: socket.socket) -> None:
         with self._lock:
@@ -92,11 +94,11 @@ class _Clock:
                 raise Late
 
     def stop(self) -> None:
-        self._timer.cancel()
+        _watchman.remove(self)
         with self._lock:
             self._connection = None
 
-    def _strike(self) -> None:
+    def strike(self) -> None:
         with self._lock:
             self.struck = True
             if self._connection is not None:
@@ -105,7 +107,41 @@ class _Clock:
                     socket.socket.shutdown(self._connection, socket.SHUT_RDWR)
 
 
+class _Watchman:
+    """One thread that looks at all clocks: a timer each would be a new thread for each answer."""
+
+    def __init__(self) -> None:
+        self._clocks: set[_Clock] = set()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def add(self, clock: _Clock) -> None:
+        with self._changed:
+            self._clocks.add(clock)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
+                self._thread.start()
+            if len(self._clocks) == 1:
+                self._changed.notify()
+
+    def remove(self, clock: _Clock) -> None:
+        with self._changed:
+            self._clocks.discard(clock)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._clocks)
+                now = time.monotonic()
+                due = {clock for clock in self._clocks if clock.due_at <= now}
+                self._clocks -= due
+            for clock in due:
+                clock.strike()
+            time.sleep(LOOK)
+
+
 _of_thread = threading.local()
+_watchman = _Watchman()
 
 
 class _Watched:

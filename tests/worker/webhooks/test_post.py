@@ -18,7 +18,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 
 from franking.webhooks import addresses
 from franking.webhooks.config import Webhooks
-from franking.webhooks.outbox import Claimed, Outcome
+from franking.webhooks.queue import Claimed, Outcome
 from tests.receiver import HUGE, Receiver, receiver
 from worker.webhooks import guard
 from worker.webhooks.post import Target, post
@@ -45,7 +45,7 @@ def deliver(
     http: requests.Session, url: str, *, timeout: float = LONG, secrets: tuple[str, ...] = SECRETS
 ) -> Outcome:
     now = datetime.now(UTC)
-    claimed = Claimed(1, "notice_17", BODY, 0, now + timedelta(minutes=1), 1)
+    claimed = Claimed(1, "notice_17", "balance.low", BODY, 0, now + timedelta(minutes=1), 1)
     return post(http, Target(url, secrets), claimed, timeout=timeout, now=now)
 
 
