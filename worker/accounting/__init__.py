@@ -1,0 +1,1 @@
+"""Writes the accounting log, and lets accounts in to fetch it."""
