@@ -9,6 +9,9 @@ gives each point a chance of death at every passing.  Without the variable nothi
     milterd.committed     it is committed, and Postfix has not been told
     maillog.committed     a batch of log lines is committed, and the worker does not know it yet
     held.granted          held mail is counted and paid, and not released yet
+    accounting.staged     files of the accounting log are on the disk, and no row says so
+    accounting.committed  their rows are committed, and nobody can see the files yet
+    accounting.published  everybody can, and no manifest names them yet
     rewrap.uncommitted    a batch of secrets is sealed again, and not committed
 """
 

@@ -97,6 +97,11 @@ def ledger_verified(seconds: float) -> None:
     _log.info("ledger_verified", seconds=round(seconds, 1))
 
 
+def retention(made: int, dropped: int, rows: int, seconds: float) -> None:
+    """Months made and dropped (on PostgreSQL), messages and events deleted."""
+    _log.info("retention", made=made, dropped=dropped, rows=rows, seconds=round(seconds, 1))
+
+
 def invoice_not_issued(account_id: int, why: str) -> None:
     """An account's month could not be invoiced.  The worker tries it again every hour."""
     _log.error("invoice_not_issued", account_id=account_id, why=why[:300])
@@ -163,9 +168,18 @@ def clock_jumped(seconds: float) -> None:
     _log.error("clock_jumped", seconds=round(seconds))
 
 
-def endpoint_gone(endpoint_id: int, status: int | None) -> None:
-    """A customer's endpoint wants no more webhooks, and gets none."""
-    _log.info("endpoint_gone", endpoint_id=endpoint_id, status=status)
+def address_blocked(receiver: str, remote_ip: str | None, reply: str, queue_id: str) -> None:
+    """A receiver refuses mail because of this node's address, whoever has sent it: ask it to lift
+    that.  Once an hour for each receiver; `franking doctor` shows them all."""
+    _log.critical(
+        "address_blocked", receiver=receiver, remote_ip=remote_ip, reply=reply[:300],
+        queue_id=queue_id,
+    )  # fmt: skip
+
+
+def endpoint_paused(endpoint_id: int, why: str) -> None:
+    """A customer's endpoint gets no more webhooks, and the account was told."""
+    _log.info("endpoint_paused", endpoint_id=endpoint_id, why=why[:200])
 
 
 def deliverability_worse(name: str, subject: str, status: str, detail: str) -> None:
@@ -272,3 +286,9 @@ def login_throttled(address: str | None, subject: str) -> None:
 def _word(text: str) -> str:
     """At most 64 of the characters that names and addresses are made of; the rest is `?`."""
     return "".join(c if c.isascii() and (c.isalnum() or c in "@.:_+-/") else "?" for c in text[:64])
+
+
+def accounting_file_missing(path: str) -> None:
+    """A file of the accounting log that customers are told of is not on this host's disk: lost, or
+    two hosts write into directories of their own."""
+    _log.error("accounting_file_missing", path=path)

@@ -6,7 +6,7 @@
     postfix/  configuration                   run/              circus's files, the lock
     spool/    Postfix's queue                 sink/             delivered messages, one a file
     data/     Postfix's data                  sink.journal      one JSON line per delivery
-    inbound/  Maildir of DMARC reports
+    inbound/  Maildir of mail to ourselves    accounting/  files of events, for accounts to fetch
 
 Everything here outlives a stop, except `demo.json`, which is there exactly while the stack is up.
 `franking.toml` is written at each start; what `local.toml` says is merged into it.
@@ -163,8 +163,10 @@ class Instance:
             },
             "smtp": {"host": HOST, "ports": self.ports.smtp_ports()},
             "bounces": {"domain": BOUNCE_DOMAIN},
+            "accounting": {"directory": str(self.root / "accounting"), "minutes": 5},
             "deliverability": {"ca_file": str(self.ca_file)},
-            "dmarc": {"reports": REPORTS_DOMAIN, "maildir": str(self.root / "inbound")},
+            "dmarc": {"reports": REPORTS_DOMAIN},
+            "inbound": {"maildir": str(self.root / "inbound")},
             "notices": {
                 "from_address": NOTICES_FROM,
                 "smtp_host": HOST,
@@ -217,10 +219,11 @@ class Instance:
             "site_client_rate": "0",
             "site_relayhost": f"[{HOST}]:{self.ports.sink}",
             "site_smtp_tls_security_level": "may",
+            "site_inbound_user": "root",  # the worker itself
             "site_inbound_uid": str(pwd.getpwnam(INBOUND_OWNER).pw_uid),
             "site_inbound_gid": str(pwd.getpwnam(INBOUND_OWNER).pw_gid),
             **site_values(self.listeners),
-            **inbound_values(self.loaded.dmarc),
+            **inbound_values(self.loaded.bounces, self.loaded.dmarc, self.loaded.inbound),
         }
 
     def write_files(self) -> None:
@@ -229,8 +232,8 @@ class Instance:
             path.mkdir(mode=0o755, exist_ok=True)
         self.socket("milter").parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         write_private(self.settings_file, toml(merged(self.settings(), self._local_settings())))
-        self.loaded.dmarc.maildir.mkdir(mode=0o700, exist_ok=True)
-        shutil.chown(self.loaded.dmarc.maildir, INBOUND_OWNER)
+        self.loaded.inbound.maildir.mkdir(mode=0o700, exist_ok=True)
+        shutil.chown(self.loaded.inbound.maildir, INBOUND_OWNER)
         program = Path(sys.executable).parent / "franking"
         self.cli.write_text(
             f'#!/bin/sh\nFRANKING_SETTINGS="{self.settings_file}" exec "{program}" "$@"\n'

@@ -34,6 +34,7 @@ from franking.money.terms import Terms
 from franking.settings import Settings, load
 from stack import StackError, demo, supervisor
 from stack.cluster import Cluster
+from stack.delivery import Delivery
 from stack.instance import Instance
 from stack.ports import Ports
 from stack.settings_file import merged, toml, write_private
@@ -43,20 +44,6 @@ START = 90.0  # seconds
 LOOK = 0.02  # seconds between two looks
 # Nobody else's servers are asked by a test; port 9 discards.
 SEALED = {"dns": {"resolvers": ["127.0.0.1@9"], "authoritative_port": 9}}
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """One message that reached the sink."""
-
-    path: Path
-    sender: str
-    recipients: list[str]
-    at: float
-
-    @property
-    def content(self) -> bytes:
-        return self.path.read_bytes()
 
 
 @dataclass(frozen=True)

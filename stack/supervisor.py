@@ -62,6 +62,7 @@ def processes(instance: Instance) -> list[Watched]:
         Watched("worker", [f"{binaries}/franking-worker", "maillog"]),
         Watched("housekeeping", [f"{binaries}/franking-worker", "housekeeping"]),
         Watched("webhooks", [f"{binaries}/franking-worker", "webhooks"]),
+        Watched("accounting", [f"{binaries}/franking-worker", "accounting"]),
         Watched("dns", [f"{binaries}/franking-worker", "dns"]),
         Watched("inbound", [f"{binaries}/franking-worker", "inbound"]),
         Watched("webpanel", webpanel),

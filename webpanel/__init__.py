@@ -4,7 +4,7 @@
 `views.py`: a view loads with a function of `franking` that takes the account of the logged-in
 user, and renders.  What is foreign does not exist (404).  Pages need a login unless their view
 says `@public` (`webpanel.access`); every POST needs a CSRF token, save for the signed webhooks of
-payment providers (`@signed`).
+payment providers and links to unsubscribe (`@signed`).
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from franking.money.deposits.providers import offered
 from franking.settings import Settings, load
 from webpanel import (
     access,
+    accounting,
     billing,
     config,
     credentials,
     database,
     display,
     domains,
+    endpoints,
     errors,
     extensions,
     headers,
@@ -32,10 +34,13 @@ from webpanel import (
     payments,
     refused,
     replies,
+    suppressions,
+    unsubscribe,
 )
 
 AREAS = (
-    overview, domains, credentials, messages, refused, billing, payments, replies, help, health
+    overview, domains, credentials, messages, refused, suppressions, endpoints, accounting, billing,
+    payments, replies, help, health, unsubscribe,
 )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 A view is open to everybody when it says `@public`; a view that forgets to say anything is closed.
 Every POST needs a CSRF token, unless its view says `@signed`: the webhooks of payment providers,
-which have no browser behind them.
+which have no browser behind them, and links to unsubscribe, which mail programs post to.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ def public(view: View) -> View:
 
 
 def signed(view: View) -> View:
-    """Open to everybody, and without a CSRF token: the view checks a signature over the body.
+    """Open to everybody, and without a CSRF token: the view checks a signature over what it is
+    asked.
 
     Goes below `@bp.route`.
     """

@@ -43,8 +43,16 @@ def webhooks() -> None:
 
 
 @main.command()
+def accounting() -> None:
+    """Write files of what has happened, for customers to fetch."""
+    from worker.accounting.service import Service  # noqa: PLC0415
+
+    _run("worker.accounting", Service)
+
+
+@main.command()
 def inbound() -> None:
-    """Read the mail that other servers send to us: DMARC reports."""
+    """Read the mail that other servers send to us: bounces, complaints, DMARC reports."""
     from worker.inbound.service import Service  # noqa: PLC0415
 
     _run("worker.inbound", Service)

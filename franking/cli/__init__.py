@@ -13,8 +13,10 @@ import click
 import franking
 from franking import settings as settings_module
 from franking.cli import (
+    accounting,
     accounts,
     credentials,
+    database,
     deliverability,
     deposits,
     dkim,
@@ -34,6 +36,8 @@ from franking.cli import (
     prices,
     reservations,
     statements,
+    status,
+    streams,
     suppressions,
 )
 from franking.cli.context import Context
@@ -59,6 +63,7 @@ def main(ctx: click.Context, file: Path | None) -> None:
 for module in (
     init,
     master_key,
+    accounting,
     accounts,
     credentials,
     domains,
@@ -73,11 +78,14 @@ for module in (
     prices,
     messages,
     doctor,
+    status,
+    database,
     deliverability,
     nodes,
     postfix,
     statements,
     invoices,
+    streams,
     suppressions,
 ):
     module.register(main)

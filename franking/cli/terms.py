@@ -14,10 +14,11 @@ import click
 from franking.accounts.rules import parse
 from franking.cli.rules import NONE
 from franking.money.amounts import format_amount, parse_amount
-from franking.money.terms import FEATURES, BillingUnit, OnEmpty, RefundFor, Terms
+from franking.money.terms import FEATURES, BillingUnit, OnEmpty, RefundFor, Retention, Terms
 from franking.reasons import Invalid
 
 AMOUNTS = ("monthly_fee", "overdraft")
+KEPT = ", ".join(Retention.model_fields)
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -45,10 +46,25 @@ def _listing(name: str, target: str, words: Iterable[str], about: str) -> Callab
     )  # fmt: skip
 
 
+def _kept(
+    _ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]
+) -> dict[str, str] | None:
+    """A callback: `messages=30,events=10` given once, or several times."""
+    parts = [part.partition("=") for text in given for part in text.split(",")]
+    for name, _, days in parts:
+        if name not in Retention.model_fields or not days.isdecimal():
+            raise click.BadParameter("write it like messages=30; there are " + KEPT)
+    return {name: days for name, _, days in parts} or None
+
+
 def term_options(command: _F) -> _F:
     """Adds the options; the command gets them as keyword arguments for `edited`."""
     for option in (
         _listing("--feature", "features", FEATURES, "What accounts on this plan may use."),
+        click.option(
+            "--keep", "retention", multiple=True, metavar="WHAT=DAYS", callback=_kept,
+            help=f"How long these are kept: {KEPT}.",
+        ),
         _listing(
             "--refund", "refunds", typing.get_args(RefundFor),
             "What is given back: mail that expired in our queue, that our address was blocked for.",
@@ -83,6 +99,8 @@ def edited(current: Terms, given: dict[str, Any]) -> Terms:
     for name in AMOUNTS:
         if name in said:
             said[name] = parse_amount(said[name])
+    if "retention" in said:
+        said["retention"] = current.retention.model_dump() | said["retention"]
     terms = parse(Terms, current.model_dump(exclude_defaults=True) | said)
     if terms.on_empty == "grace" and not terms.grace:
         raise Invalid("--on-empty grace: say with --grace how many units that are")
@@ -97,6 +115,8 @@ def lines(terms: Terms, currency: str) -> list[str]:
             text = format_amount(value, currency)
         elif isinstance(value, tuple):
             text = ", ".join(value) or NONE
+        elif isinstance(value, dict):
+            text = ", ".join(f"{what} {days:,} days" for what, days in value.items())
         else:
             text = f"{value:,}" if isinstance(value, int) else str(value)
         shown.append(f"{name.replace('_', ' '):<13} {text}")

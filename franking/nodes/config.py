@@ -10,4 +10,8 @@ class Metrics(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    listen: str = Field("", description="ADDRESS:PORT, such as 127.0.0.1:9465; empty is nowhere")
+    listen: str = Field(
+        "",
+        pattern=r"^(\S+:\d{1,5})?$",
+        description="ADDRESS:PORT, such as 127.0.0.1:9465; empty is nowhere",
+    )

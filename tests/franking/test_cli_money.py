@@ -66,6 +66,7 @@ class TestPlans:
             *("--overdraft", "25"), *("--on-empty", "grace"), *("--grace", "100"),
             *("--hold-days", "3"), *("--hold-messages", "50"),
             *("--refund", "expired"), *("--feature", "api,webhooks"), *("--currency", "chf"),
+            *("--keep", "messages=30"),
         )  # fmt: skip
         assert made["terms"] == {
             "billing_unit": "recipient",
@@ -78,6 +79,7 @@ class TestPlans:
             "hold_days": 3,
             "refunds": ["expired"],
             "features": ["api", "webhooks"],
+            "retention": {"messages": 30, "events": 90, "webhooks": 7, "accounting": 30},
         }
         assert made["tiers"] == [
             {"above": 0, "unit_price_micros": 1000},

@@ -103,6 +103,17 @@ def test_wrong_rules_are_sentences_and_change_nothing(
     assert "no plan" in ready.refused("plan", "show", "q")
 
 
+def test_how_long_things_are_kept(ready: Cli) -> None:
+    ready.ok(*CREATE, "--keep", "messages=30,events=20")
+    ready.ok("plan", "set", "p", "--keep", "webhooks=3", "--keep", "events=10")
+    kept = {"messages": 30, "events": 10, "webhooks": 3, "accounting": 30}
+    assert ready.ok("plan", "show", "p")["terms"]["retention"] == kept
+    assert "messages 30 days, events 10 days" in ready.text("plan", "show", "p")
+    for wrong in ("webhooks=91", "events=0", "events", "mail=3", "events=-1"):
+        assert ready.refused("plan", "set", "p", "--keep", wrong)
+    assert ready.ok("plan", "show", "p")["terms"]["retention"] == kept
+
+
 def test_changes_are_in_the_audit_trail(ready: Cli, tmp_path: Path) -> None:
     ready.ok(*CREATE)
     ready.ok("plan", "set", "p", "--rule", "max_recipients=5")

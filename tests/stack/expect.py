@@ -31,9 +31,13 @@ def available(stack: RunningStack, sender: Sender) -> int:
 
 
 def kinds(stack: RunningStack, queue_id: str) -> list[str]:
-    """The message's events so far, in order."""
+    """Of the message's events so far, in order."""
+    return [event.kind for event in events(stack, queue_id)]
+
+
+def events(stack: RunningStack, queue_id: str) -> list[Event]:
     with stack.database.session() as session:
-        return [e.kind for e in messages.timeline(session, messages.find(session, queue_id))]
+        return list(messages.timeline(session, messages.find(session, queue_id)))
 
 
 def refusals(stack: RunningStack, sender: Sender) -> list[Event]:

@@ -18,6 +18,9 @@ from franking.money import ledger, settling
 from franking.money.deposits import booking
 from franking.money.statements import invoice, months
 from franking.money.statements.config import Invoices
+from franking.sealing import Sealer
+from franking.webhooks import endpoints, outbox
+from franking.webhooks.config import Webhooks
 from tests import factories
 
 EMAIL, OTHER_EMAIL = "demo@franking.test", "other@franking.test"
@@ -36,6 +39,8 @@ class Seed:
     domain_id: int
     deposit: str  # pending, by bank transfer
     invoice: int
+    hook: int  # a webhook endpoint
+    delivery: int  # to it; waits
 
 
 def seed(database: Database) -> Seed:
@@ -52,7 +57,10 @@ def _everything(session: Session, account: Account) -> Seed:
     created = factories.credential(session, account, f"shop {HOSTILE}")
     deposit = booking.new(account, "manual", 10_000_000, utcnow())
     session.add(deposit)
-    made = Seed(account.id, created, domain.id, deposit.reference, _invoiced(session, account))
+    made = Seed(
+        account.id, created, domain.id, deposit.reference, _invoiced(session, account),
+        *_hooked(session, account),
+    )  # fmt: skip
     message(session, made, QUEUE_ID, subject=f"Order {HOSTILE}", tags=[HOSTILE, "spring"])
     events.record(session, "n1", _attempts(QUEUE_ID, utcnow()))
     settling.settle(session, "n1", {QUEUE_ID: ("captured", "queue file active")}, utcnow())
@@ -71,6 +79,15 @@ def _everything(session: Session, account: Account) -> Seed:
         now=utcnow(),
     )
     return made
+
+
+def _hooked(session: Session, account: Account) -> tuple[int, int]:
+    """The numbers of an endpoint and of a delivery that waits for it."""
+    made = endpoints.create(
+        session, account, "https://hooks.example/seed",
+        sealer=Sealer(factories.MASTER_KEY), rules=Webhooks(),
+    )  # fmt: skip
+    return made.endpoint.id, outbox.test(session, made.endpoint, utcnow()).id
 
 
 def _invoiced(session: Session, account: Account) -> int:

@@ -15,6 +15,8 @@ from tests.webpanel.seed import QUEUE_ID, Seed
 from webpanel.access import is_public
 
 SIGNED = {"payments.stripe", "payments.btcpay"}  # webhooks: see test_webhooks.py
+# The token in the address is checked: see test_unsubscribe.py.
+LINKS = {"unsubscribe.ask", "unsubscribe.take", "unsubscribe.undo"}
 PUBLIC = {
     "replies.index", "replies.show", "help.index", "help.show", "health.alive", "health.ready"
 }  # fmt: skip
@@ -30,12 +32,15 @@ def _own(app: Flask) -> Iterator[Rule]:
 def _path(app: Flask, rule: Rule, seed: Seed) -> str:
     """A path of this route that names something of the seeded account."""
     values = {
+        "delivery": seed.delivery,
+        "hook": seed.hook,
         "key": "temporary",
         "name": "example.com",
         "number": seed.invoice,
         "period": f"{utcnow():%Y-%m}",
         "queue_id": QUEUE_ID,
         "reference": seed.deposit,
+        "token": "forged",
         "topic": "dns",
         "username": seed.credential.credential.username,
     }
@@ -49,7 +54,7 @@ def _methods(rule: Rule) -> set[str]:
 
 def test_only_these_are_public(app: Flask) -> None:
     with app.app_context():
-        assert {r.endpoint for r in _own(app) if is_public(r.endpoint)} == PUBLIC | SIGNED
+        assert {r.endpoint for r in _own(app) if is_public(r.endpoint)} == PUBLIC | SIGNED | LINKS
 
 
 def test_nobody_is_sent_to_the_login(app: Flask, seed: Seed, nobody: FlaskClient) -> None:
@@ -60,6 +65,8 @@ def test_nobody_is_sent_to_the_login(app: Flask, seed: Seed, nobody: FlaskClient
                 assert answer.status_code == 200, rule
             elif rule.endpoint in SIGNED:
                 assert answer.status_code == 404, rule  # no provider is set up
+            elif rule.endpoint in LINKS:
+                assert answer.status_code == 404, rule  # forged
             else:
                 assert answer.status_code == 302, rule
                 assert answer.location.startswith("/login"), rule
@@ -68,7 +75,7 @@ def test_nobody_is_sent_to_the_login(app: Flask, seed: Seed, nobody: FlaskClient
 def test_what_is_anothers_does_not_exist(app: Flask, seed: Seed, theirs: FlaskClient) -> None:
     seen = 0
     for rule in _own(app):
-        if not rule.arguments & {"name", "number", "queue_id", "reference", "username"}:
+        if not rule.arguments & {"hook", "name", "number", "queue_id", "reference", "username"}:
             continue
         for method in _methods(rule):
             assert theirs.open(_path(app, rule, seed), method=method).status_code == 404, rule
@@ -78,11 +85,17 @@ def test_what_is_anothers_does_not_exist(app: Flask, seed: Seed, theirs: FlaskCl
 
 def test_lists_hold_nothing_of_others(seed: Seed, theirs: FlaskClient) -> None:
     username = seed.credential.credential.username
-    lists = ("/", "/domains", "/credentials", "/messages", "/refused")
+    lists = ("/", "/domains", "/credentials", "/messages", "/refused", "/webhooks")
     for path in (*lists, f"/messages?credential={username}"):
         page = theirs.get(path)
         assert page.status_code == 200
-        for foreign in (QUEUE_ID, "evil.test", "anna@example.org", "/domains/example.com"):
+        for foreign in (
+            QUEUE_ID,
+            "evil.test",
+            "anna@example.org",
+            "/domains/example.com",
+            "hooks.ex",
+        ):
             assert foreign not in page.text, path
     assert username not in theirs.get("/credentials").text
 
@@ -95,7 +108,7 @@ def test_every_post_needs_a_token(strict: Flask, seed: Seed) -> None:
     assert {"credentials.create", "credentials.revoke", "security.login", "security.logout"} <= {
         r.endpoint for r in posts
     }
-    for rule in (r for r in posts if r.endpoint not in SIGNED):
+    for rule in (r for r in posts if r.endpoint not in SIGNED | LINKS):
         answer = client.post(_path(strict, rule, seed))
         assert answer.status_code == 400, rule
         assert "out of date" in answer.text
@@ -117,7 +130,8 @@ def test_headers(request: pytest.FixtureRequest, client_name: str) -> None:
 
 def test_no_page_has_inline_script_or_style(mine: FlaskClient, nobody: FlaskClient) -> None:
     own = (
-        "/", "/credentials", "/messages", f"/messages/{QUEUE_ID}", "/domains",
+        "/", "/credentials", "/messages", f"/messages/{QUEUE_ID}", "/domains", "/webhooks",
+        "/webhooks/1", "/webhooks/1/settings", "/webhooks/1/deliveries/1",
         *(f"/domains/example.com{page}" for page in ("", "/dkim", "/dmarc", "/deliverability")),
     )  # fmt: skip
     open_to_all = ("/login", "/e/temporary", "/help", "/help/dns")

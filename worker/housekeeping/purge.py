@@ -5,8 +5,9 @@ Several nodes may do it at once; on PostgreSQL each skips the rows that another 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, select, tuple_
@@ -16,38 +17,50 @@ from franking.accounts.limits import UNITS, start_of
 from franking.accounts.models import AuthFailure, CredentialUse, RateCounter
 from franking.db import Database
 from franking.domains.dmarc.models import DmarcReport
-from franking.mail.models import IdempotencyKey, MessageAlias
+from franking.mail.models import IdempotencyKey, MessageAlias, SoftFailure, Suppression
 from franking.money.deposits.models import ProviderEvent
 from franking.notices.models import Notice
 from franking.settings import Protection
 from franking.tables import Base
-from franking.webhooks.models import Delivery
+from franking.webhooks import retention
 
 BATCH = 500  # rows of one transaction
 MARGIN = timedelta(hours=1)  # other nodes' clocks, and transactions that began before
 IDEMPOTENCY = timedelta(hours=24)
 ALIASES = timedelta(days=180)
 CREDENTIAL_USES = timedelta(days=180)
-DELIVERIES = timedelta(days=30)  # of webhooks; they are tried for three days
 NOTICES = timedelta(days=400)  # a year and what a customer needs to look back at it
 REPORTS = timedelta(days=400)  # about domains, from receivers
+SOFT_FAILURES = timedelta(days=366)  # the longest window in which they count
 PROVIDER_EVENTS = timedelta(days=90)  # providers repeat them for days; a later one books nothing
 
 Model = type[Base]
+Work = Callable[[Session], int]
 
 
 def purge(
-    database: Database, protection: Protection, now: datetime, reports: timedelta = REPORTS
+    database: Database,
+    protection: Protection,
+    now: datetime,
+    reports: timedelta = REPORTS,
+    *,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> int:
     """Returns how many rows are gone; `reports`: how long those of DMARC are kept."""
-    gone = 0
+    work: list[Work] = [lambda session: retention.forget(session, now, BATCH)]
     for model, condition in _outdated(protection, now, reports):
-        while True:
-            with database.transaction() as session:
-                count = _delete(session, model, condition)
-            gone += count
-            if count < BATCH:
-                break
+        work.append(partial(_delete, model=model, condition=condition))
+    return sum(_all_of(database, each, stopped) for each in work)
+
+
+def _all_of(database: Database, work: Work, stopped: Callable[[], bool]) -> int:
+    gone = 0
+    while not stopped():
+        with database.transaction() as session:
+            count = work(session)
+        gone += count
+        if count < BATCH:
+            break
     return gone
 
 
@@ -56,10 +69,11 @@ def _outdated(
 ) -> Iterator[tuple[Model, ColumnElement[bool]]]:
     yield IdempotencyKey, IdempotencyKey.created_at < now - IDEMPOTENCY - MARGIN
     yield MessageAlias, MessageAlias.at < now - ALIASES - MARGIN
-    yield Delivery, Delivery.created_at < now - DELIVERIES
     yield Notice, Notice.at < now - NOTICES
     yield ProviderEvent, ProviderEvent.received_at < now - PROVIDER_EVENTS
     yield DmarcReport, DmarcReport.received_at < now - reports  # and its records: CASCADE
+    yield Suppression, Suppression.expires_at < now - MARGIN
+    yield SoftFailure, SoftFailure.at < now - SOFT_FAILURES
     for unit in UNITS:
         over = RateCounter.starts_at < start_of(unit, now - MARGIN)
         yield RateCounter, over & (RateCounter.unit == unit)

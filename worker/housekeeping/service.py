@@ -19,13 +19,16 @@ from worker.housekeeping import alerts, ledger
 from worker.housekeeping.condition import measure
 from worker.housekeeping.held import Held, Release, deletion, postsuper
 from worker.housekeeping.mail import Mailing
+from worker.housekeeping.metrics import served
 from worker.housekeeping.month import Month
 from worker.housekeeping.purge import purge
+from worker.housekeeping.retention import Keeping
 from worker.housekeeping.topup import EVERY as TOPUP_EVERY
 from worker.housekeeping.topup import Topup
 
 PURGE_EVERY = 60.0  # seconds
 LEDGER_EVERY = 60.0  # seconds between looks whether the hour is over
+RETENTION_EVERY = 60.0  # seconds between looks whether the hour is over
 MONTH_EVERY = 60.0  # seconds between looks whether a new month has begun
 
 
@@ -47,7 +50,6 @@ class Service:
             Duty("condition", self._report),
             Duty("held mail", self._held.look),
             Duty("alerts", self._alert, every),
-            Duty("old rows", self._purge, PURGE_EVERY),
         ]
         mailing = Mailing(self._database, settings)
         month = Month(self._database, settings.node, settings.invoices, stop)
@@ -55,12 +57,14 @@ class Service:
             Duty("notices", mailing.look, settings.notices.every),
             Duty("ledger", self._check_ledger, LEDGER_EVERY),
             Duty("month", month.look, MONTH_EVERY),
+            Duty("old rows", self._purge, PURGE_EVERY),
+            Duty("retention", Keeping(self._database, settings.node, stop).look, RETENTION_EVERY),
             Duty("payments", Topup(self._database, settings).look, TOPUP_EVERY),
         ]
 
     def run(self) -> None:
         """Until `stop` is set."""
-        with beside(self._beside, self._stop):
+        with served(self._database, self._settings), beside(self._beside, self._stop):
             notify("READY=1")
             while not self._stop.is_set():
                 self.turn()
@@ -81,7 +85,8 @@ class Service:
 
     def _purge(self) -> None:
         reports = timedelta(days=self._settings.dmarc.keep_days)
-        purge(self._database, self._settings.protection, utcnow(), reports)
+        own = self._settings.protection
+        purge(self._database, own, utcnow(), reports, stopped=self._stop.is_set)
 
     def _alert(self) -> None:
         every = timedelta(seconds=self._settings.housekeeping.alerts_every)

@@ -10,7 +10,7 @@ from sqlalchemy import func, insert, select
 from franking.accounts.models import AuthFailure, CredentialUse, RateCounter
 from franking.db import Database
 from franking.domains.dmarc.models import DmarcReport, DmarcRow, DmarcSource
-from franking.mail.models import IdempotencyKey, MessageAlias
+from franking.mail.models import IdempotencyKey, MessageAlias, SoftFailure, Suppression
 from franking.money.deposits.models import ProviderEvent
 from franking.notices.models import Notice
 from franking.settings import Protection
@@ -81,13 +81,6 @@ def test_counters_of_windows_that_are_over(
             timedelta(days=180),
         ),
         (
-            Delivery,
-            {"endpoint_id": 1, "webhook_id": "x", "kind": "balance.low", "body": "{}",
-             "attempts": 1, "due_at": NOW, "delivered_at": NOW},
-            "created_at",
-            timedelta(days=30),
-        ),
-        (
             Notice,
             {"account_id": 1, "kind": "balance.low", "detail": {}, "mail_attempts": 0,
              "mail_results": {}},
@@ -100,6 +93,19 @@ def test_counters_of_windows_that_are_over(
             "received_at",
             timedelta(days=90),
         ),
+        (
+            Suppression,
+            {"account_id": 1, "address": "a@x.yz", "scope": "account", "scope_name": "",
+             "reason": "soft_bounce"},
+            "expires_at",
+            timedelta(hours=1),
+        ),
+        (
+            SoftFailure,
+            {"account_id": 1, "address": "a@x.yz", "queue_id": "Q", "node": "n"},
+            "at",
+            timedelta(days=366),
+        ),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
 )  # fmt: skip
@@ -107,11 +113,28 @@ def test_how_long_each_is_kept(
     books: Books, model: type[Base], values: dict[str, object], column: str, age: timedelta
 ) -> None:
     with books.database.transaction() as session:
-        session.add(Endpoint(account_id=1, url="https://example.com/", sealed_secret=b""))
-        session.flush()
         session.execute(insert(model).values(**values, **{column: NOW - age}))
     assert kept(books.database, NOW) == 0
     assert kept(books.database, NOW + timedelta(seconds=1)) == 1
+
+
+def test_what_was_delivered_goes_when_the_plan_says(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(purge, "BATCH", 2)
+    week = timedelta(days=7)
+    with books.database.transaction() as session:
+        session.add(Endpoint(id=1, account_id=1, url="https://example.com/", sealed_secret=b""))
+        session.flush()
+        for number in range(5):
+            session.add(
+                Delivery(
+                    endpoint_id=1, webhook_id=f"x{number}", kind="delivered", body="{}",
+                    created_at=NOW - week, delivered_at=NOW - week,
+                )
+            )  # fmt: skip
+    assert kept(books.database, NOW) == 0
+    assert kept(books.database, NOW + timedelta(seconds=1)) == 5
 
 
 def test_in_small_batches(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
