@@ -14,7 +14,9 @@ def replace(path: Path, content: bytes, mode: int) -> bool:
     draft.touch(mode=0o600)
     draft.chmod(mode)
     draft.write_bytes(content)
+    sync(draft)
     draft.replace(path)
+    sync(path.parent)
     return True
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, and_, bindparam, or_, select
+from sqlalchemy import CursorResult, and_, bindparam, delete, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -188,9 +188,9 @@ def remove_several(
 ) -> Sequence[Suppression]:
     """Returns what is gone: those of these entries that were (still) the account's."""
     found = several(session, account, numbers)
-    for row in found:
-        session.delete(row)
-    session.flush()
+    # One after the other, in the order in which `put` locks them.
+    for row in sorted(found, key=lambda each: (each.address, each.scope, each.scope_name)):
+        session.execute(delete(Suppression).where(Suppression.id == row.id))
     return found
 
 

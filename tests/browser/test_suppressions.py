@@ -18,7 +18,7 @@ from tests.browser.conftest import Panel, Populate, Visitor
 from tests.browser.fitting import LOOKS, assert_fits, keep
 from tests.browser.seed import Seeded
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.rest]
 
 EXPORTED = (
     "EmailAddress,SuppressionReason,Origin,CreatedAt\n"

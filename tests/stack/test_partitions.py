@@ -24,7 +24,7 @@ from stack.cluster import Cluster
 from tests import factories
 from tests.stack import fresh
 
-pytestmark = [pytest.mark.one_engine]  # it is PostgreSQL's own
+pytestmark = [pytest.mark.one_engine, pytest.mark.rest]  # it is PostgreSQL's own
 
 NODE = "n1"
 NOW = datetime.now(UTC)

@@ -22,7 +22,10 @@ from tests import factories, history
 from tests.stack import fresh
 from worker.housekeeping.retention import Keeping
 
-pytestmark = [pytest.mark.one_engine]  # tests/worker/housekeeping/test_retention.py is SQLite's
+pytestmark = [
+    pytest.mark.one_engine,
+    pytest.mark.rest,
+]  # tests/worker/housekeeping/test_retention.py is SQLite's
 
 NODE = "n1"
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

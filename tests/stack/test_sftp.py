@@ -19,7 +19,7 @@ from franking.accounting.cutting import Cutter
 from franking.db import Database, utcnow
 from tests import factories
 
-pytestmark = pytest.mark.one_engine
+pytestmark = [pytest.mark.one_engine, pytest.mark.rest]
 
 
 @dataclass

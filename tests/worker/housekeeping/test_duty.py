@@ -23,6 +23,7 @@ from franking.notices import notices
 from franking.notices.config import Notices
 from franking.notices.models import Notice
 from franking.settings import Housekeeping, Maillog, Settings
+from franking.tables import Base
 from worker.duty import Duty
 from worker.housekeeping import alerts
 from worker.housekeeping.service import Service
@@ -107,12 +108,15 @@ def test_a_bug_in_one_duty_does_not_stop_the_others(books: Books, own: Settings)
         )
         old = utcnow().replace(year=2000)
         session.add(RateCounter(subject="account:1", unit="day", starts_at=old, used=1))
-    service = Service(own, Event(), release=lambda _: True)
-    service.turn()
-    with books.database.session() as session:
-        assert session.scalars(select(Node.name)).all() == [books.node]
-        assert session.scalars(select(RateCounter)).all() == []
-        assert session.scalars(select(Notice)).all() == []
+    stop = Event()
+    thread = Thread(target=Service(own, stop, release=lambda _: True).run)
+    thread.start()
+    until(lambda: not rows(books, RateCounter))
+    until(lambda: rows(books, Node))
+    stop.set()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    assert not rows(books, Notice)
 
 
 def test_a_mail_server_that_says_nothing_delays_only_mail(books: Books, own: Settings) -> None:
@@ -132,14 +136,23 @@ def test_a_mail_server_that_says_nothing_delays_only_mail(books: Books, own: Set
         thread.start()
         connection, _ = silent.accept()
         spend(books)
-        deadline = time.monotonic() + PATIENCE
-        while "balance.exhausted" not in kinds(books):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until(lambda: "balance.exhausted" in kinds(books))
         stop.set()
         connection.close()
         thread.join(PATIENCE)
         assert not thread.is_alive()
+
+
+def until(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def rows(books: Books, model: type[Base]) -> bool:
+    with books.database.session() as session:
+        return session.scalars(select(model)).first() is not None
 
 
 def kinds(books: Books) -> list[str]:
