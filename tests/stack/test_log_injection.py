@@ -103,7 +103,7 @@ def account(stack: RunningStack, owner: Sender) -> Account:
             Recipient.queue_id.in_(mine)
         ),
         select(Event.queue_id, Event.kind, Event.recipient, Event.reply).where(
-            Event.account_id == owner.account_id, Event.kind != "rejected"
+            Event.account_id == owner.account_id, Event.kind.not_in(["rejected", "notified"])
         ),
         select(Reservation.queue_id, Reservation.state).where(
             Reservation.account_id == owner.account_id
@@ -263,7 +263,8 @@ def test_what_the_remote_said_is_only_shown(
 ) -> None:
     said = {s.queue_id: s.case.text for s in forger.sent if s.case.where.startswith("rcpt")}
     with stack.database.session() as session:
-        query = select(Event).where(Event.queue_id.in_(said), Event.kind != "accepted")
+        kinds = ["accepted", "notified"]
+        query = select(Event).where(Event.queue_id.in_(said), Event.kind.not_in(kinds))
         for event in session.scalars(query):
             assert event.queue_id is not None
             assert event.remote_ip == "127.0.0.1", event.reply

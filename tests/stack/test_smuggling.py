@@ -158,9 +158,10 @@ def test_nothing_is_smuggled_out(stack: RunningStack, sender: Sender) -> None:
     for to, (name, body) in sent.items():
         delivery = stack.delivered(to)
         assert delivery.recipients == [to]
+        mail = f"MAIL FROM:<{delivery.sender}>".encode()
         commands, text = on_the_wire(delivery.path.with_suffix(".eml.wire").read_bytes())
         assert [c for c in commands if c.startswith((b"MAIL", b"RCPT", b"DATA"))] == [
-            next(c for c in commands if c.startswith(b"MAIL FROM:<" + sender.address.encode())),
+            next(c for c in commands if c.startswith(mail)),
             b"RCPT TO:<" + to.encode() + b">",
             b"DATA",
         ], name
