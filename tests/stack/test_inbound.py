@@ -291,6 +291,7 @@ def test_nothing_is_lost_while_nobody_reads(
     assert_bounced(stack, client, customer, sent)
 
 
+@pytest.mark.alone  # connections that the outage has broken are noticed one by one
 def test_it_is_taken_without_the_database(
     stack: RunningStack, client: smtplib.SMTP, customer: Sender
 ) -> None:
