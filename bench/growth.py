@@ -34,7 +34,7 @@ from sqlalchemy import func, select, text  # noqa: E402
 
 from franking import migrations, partitions, patience  # noqa: E402
 from franking.db import Database  # noqa: E402
-from franking.mail import events  # noqa: E402
+from franking.mail import events, queue_ids  # noqa: E402
 from franking.mail.events import Attempt  # noqa: E402
 from franking.mail.models import Event  # noqa: E402
 from stack.cluster import Cluster  # noqa: E402
@@ -82,7 +82,7 @@ def compare(empty: Shop, full: Shop, seconds: float) -> dict[str, float]:
 
 def _batch(database: Database, username: str, domain_id: int) -> int:
     now = datetime.now(UTC)
-    ids = [f"{partitions.queue_id_since(now)}x{next(_numbers):06d}" for _ in range(BATCH)]
+    ids = [f"{queue_ids.since(now)}x{next(_numbers):06d}" for _ in range(BATCH)]
     for queue_id in ids:
         with database.transaction() as session:
             factories.message(session, username, domain_id, queue_id, now, tags=["spring"])

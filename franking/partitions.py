@@ -1,9 +1,8 @@
 """Partitions of what grows with every message: on PostgreSQL, one for each month (UTC).
 
-A long queue ID begins with the second in which Postfix made it (six characters in base 52, in the
-order of ASCII: global/mail_queue.h), so a range of queue IDs is a range of time, and the key of a
-message says in which partition all that belongs to it is.  The default partition takes what is
-outside of all months, and refusals, which have no queue ID.
+A range of long queue IDs is a range of time (`franking.mail.queue_ids`), and the key of a message
+says in which partition all that belongs to it is.  The default partition takes what is outside of
+all months, and refusals, which have no queue ID.
 
 Months are made `AHEAD` of time.  That needs a lock on the whole table for a moment; who cannot have
 it within `LOCK` gives up and comes back, for everybody who writes waits behind it.  SQLite has no
@@ -23,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from franking import patience
 from franking.db import Database
+from franking.mail import queue_ids
 
 # What refers to others comes before them.
 TABLES = ("message_recipient", "message_tag", "message", "event")
@@ -30,22 +30,11 @@ AHEAD = 3  # months
 LOCK = "300ms"
 LONGEST = 3600.0  # seconds of one statement that keeps nobody waiting
 
-_ALPHABET = "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz"
-_TIME_LENGTH = 6
 _CHILDREN = text(
     "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
     " WHERE i.inhparent = to_regclass(:parent) ORDER BY c.relname"
 )
 _CHECK = "being_made"
-
-
-def queue_id_since(moment: datetime) -> str:
-    """Queue IDs of this second and later are not lower than this."""
-    seconds, digits = int(moment.timestamp()), ""
-    for _ in range(_TIME_LENGTH):
-        seconds, digit = divmod(seconds, len(_ALPHABET))
-        digits = _ALPHABET[digit] + digits
-    return digits
 
 
 def month_of(moment: datetime) -> date:
@@ -63,7 +52,7 @@ def name(table: str, month: date) -> str:
 def bounds(month: date) -> tuple[str, str]:
     """The first queue ID of the month, and of the next."""
     first, last = _start(month), _start(month_after(month))
-    return queue_id_since(first), queue_id_since(last)
+    return queue_ids.since(first), queue_ids.since(last)
 
 
 def creation(table: str, month: date) -> str:

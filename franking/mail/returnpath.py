@@ -5,29 +5,22 @@ the From domain (RFC 7489 §3.1.2).  So the token decides whether such an addres
 it is.
 
 The token is the queue ID and a MAC over it: a forged report about a message is known for one, and
-that needs no database.  Base 32 in lower case: some servers change the case of an address, and
-queue IDs have both.  A token's age is that of its queue ID, which begins with the time.  The same
-token stands in the message itself, for reports that tell nothing else (`reference`).
+that needs no database.  A token's age is that of its queue ID, which begins with the time.  The
+same token stands in the message itself, for reports that tell nothing else (`reference`).
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
+from franking.mail import queue_ids
+from franking.mail.tokens import Macs, base32, from_base32
 from franking.reasons import Refused
 from franking.settings import Settings
 
 START = "bounce+"
 DAYS = 14
-_MAC = 16  # characters of base 32: 80 bits
-# Postfix's global/mail_queue.h, MQID_LG_SEC_BASE, and util/safe_ultostr.c: digits, and letters
-# that are no vowels.
-_DIGITS = "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz"
-_SECONDS = 6  # digits of a long queue ID that say when
 
 
 class Forged(Refused):
@@ -58,11 +51,7 @@ class ReturnPaths:
         """`domain` in A-labels.  Addresses made with the old master key are ours, too."""
         self.domain = domain.lower()
         self._lifetime = timedelta(days=days)
-        self._keys = [
-            hmac.digest(key, b"return path", hashlib.sha256)
-            for key in (master_key, old_master_key)
-            if key is not None
-        ]
+        self._macs = Macs(b"return path", master_key, old_master_key)
 
     @classmethod
     def of(cls, settings: Settings) -> ReturnPaths | None:
@@ -75,7 +64,7 @@ class ReturnPaths:
 
     def reference(self, queue_id: str) -> str:
         """The token of this message."""
-        return f"{_base32(queue_id.encode())}-{_mac(self._keys[0], queue_id)}"
+        return f"{base32(queue_id.encode())}-{self._macs.of(queue_id)}"
 
     def address(self, queue_id: str, own_domain: str | None = None) -> str:
         """The envelope sender of this message; `own_domain` is a customer's that leads here."""
@@ -92,16 +81,12 @@ class ReturnPaths:
         """What the token stands for; raises Forged or Expired."""
         encoded, _, mac = token.lower().partition("-")
         try:
-            padded = encoded.upper() + "=" * (-len(encoded) % 8)
-            queue_id = base64.b32decode(padded).decode("ascii")
+            queue_id = from_base32(encoded).decode("ascii")
         except ValueError as error:
             raise Forged("its token is none") from error
-        genuine = [
-            hmac.compare_digest(mac.encode(), _mac(key, queue_id).encode()) for key in self._keys
-        ]
-        if not any(genuine):
+        if not self._macs.is_genuine(queue_id, mac):
             raise Forged("its token was not made here")
-        made_at = _made_at(queue_id)
+        made_at = queue_ids.made_at(queue_id)
         if made_at is not None and made_at < now - self._lifetime:
             raise Expired(f"its message is of {made_at:%Y-%m-%d}")
         return Token(queue_id, made_at)
@@ -110,20 +95,3 @@ class ReturnPaths:
 def is_return_path(address: str) -> bool:
     """Whether it is written like one, at whatever domain."""
     return address.lower().startswith(START)
-
-
-def _made_at(queue_id: str) -> datetime | None:
-    seconds = 0
-    for digit in queue_id[:_SECONDS]:
-        if (value := _DIGITS.find(digit)) < 0:
-            return None
-        seconds = seconds * len(_DIGITS) + value
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def _mac(key: bytes, queue_id: str) -> str:
-    return _base32(hmac.digest(key, queue_id.encode(), hashlib.sha256))[:_MAC]
-
-
-def _base32(data: bytes) -> str:
-    return base64.b32encode(data).decode().rstrip("=").lower()

@@ -2,9 +2,8 @@
 
 It is in the links that bulk mail carries (`milterd.unsubscribe`): on the panel, `/u/<token>`, and
 as a mailbox on the bounce domain, `unsubscribe+<token>`.  The token is the queue ID and a MAC over
-it, so nobody can unsubscribe others, and telling a forged one needs no database.  Base 32 in lower
-case: some servers change the case of an address, and queue IDs have both.  It does not expire: it
-serves as long as the message is kept.
+it, so nobody can unsubscribe others, and telling a forged one needs no database.  It does not
+expire: it serves as long as the message is kept.
 
 Who unsubscribes gets no more mail of the message's stream, and may take that back.
 """
@@ -12,8 +11,6 @@ Who unsubscribes gets no more mail of the message's stream, and may take that ba
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -29,12 +26,12 @@ from franking.mail.late import Late
 from franking.mail.models import Event, Message, Recipient, Suppression
 from franking.mail.suppressing import Failure
 from franking.mail.suppressions import normal
+from franking.mail.tokens import MAC_LENGTH, Macs, base32, from_base32
 from franking.settings import Settings
 
 START = "unsubscribe+"
 BY_RECIPIENT = "recipient"  # in the audit trail
 LONGEST = 64  # characters that are looked at
-_MAC = 16  # characters of base 32: 80 bits
 
 By = Literal["one-click", "page", "mail"]
 
@@ -42,11 +39,7 @@ By = Literal["one-click", "page", "mail"]
 class Tokens:
     def __init__(self, master_key: bytes, old_master_key: bytes | None = None) -> None:
         """Tokens made with the old master key are ours, too."""
-        self._keys = [
-            hmac.digest(key, b"unsubscribe", hashlib.sha256)
-            for key in (master_key, old_master_key)
-            if key is not None
-        ]
+        self._macs = Macs(b"unsubscribe", master_key, old_master_key)
 
     @classmethod
     def of(cls, settings: Settings) -> Tokens:
@@ -55,7 +48,7 @@ class Tokens:
 
     def token(self, queue_id: str) -> str:
         """For this message; `queue_id` has letters and digits only, as Postfix's have."""
-        return _packed(queue_id) + _mac(self._keys[0], queue_id)
+        return _packed(queue_id) + self._macs.of(queue_id)
 
     def queue_id(self, token: str) -> str | None:
         """The message that the token is for; None when we never made it."""
@@ -63,29 +56,19 @@ class Tokens:
         if len(token) > LONGEST or not token.isascii():
             return None
         try:
-            queue_id = _unpacked(token[:-_MAC])
+            queue_id = _unpacked(token[:-MAC_LENGTH])
         except ValueError:
             return None
-        genuine = [hmac.compare_digest(token[-_MAC:], _mac(key, queue_id)) for key in self._keys]
-        return queue_id if any(genuine) else None
+        return queue_id if self._macs.is_genuine(queue_id, token[-MAC_LENGTH:]) else None
 
 
 def _packed(queue_id: str) -> str:
     """Its characters are base 64's, 6 bits each; `/`, which it never has, fills it up."""
-    return _base32(base64.b64decode(queue_id + "/" * (-len(queue_id) % 4), validate=True))
+    return base32(base64.b64decode(queue_id + "/" * (-len(queue_id) % 4), validate=True))
 
 
 def _unpacked(text: str) -> str:
-    padded = text.upper() + "=" * (-len(text) % 8)
-    return base64.b64encode(base64.b32decode(padded)).decode().rstrip("/=")
-
-
-def _mac(key: bytes, queue_id: str) -> str:
-    return _base32(hmac.digest(key, queue_id.encode(), hashlib.sha256))[:_MAC]
-
-
-def _base32(data: bytes) -> str:
-    return base64.b32encode(data).decode().rstrip("=").lower()
+    return base64.b64encode(from_base32(text)).decode().rstrip("/=")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from franking import migrations, partitions
 from franking.db import Database, utcnow
-from franking.mail import events, messages
+from franking.mail import events, messages, queue_ids
 from franking.mail.events import Attempt
 from franking.mail.models import Event, Message, Recipient
 from franking.mail.tags import MessageTag
@@ -33,7 +33,7 @@ LAST_MONTH = NOW.replace(day=1) - timedelta(days=10)
 
 def queue_id(at: datetime, number: int = 1) -> str:
     """As Postfix makes it: seconds, microseconds, `z`, inode."""
-    return f"{partitions.queue_id_since(at)}0{number:03d}z{number:x}"
+    return f"{queue_ids.since(at)}0{number:03d}z{number:x}"
 
 
 @pytest.fixture(scope="module")
@@ -235,10 +235,10 @@ def _size(database: Database) -> int:
 
 def test_queue_ids_are_in_the_order_of_time() -> None:
     times = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=s**3) for s in range(1, 400)]
-    ids = [partitions.queue_id_since(time) for time in times]
+    ids = [queue_ids.since(time) for time in times]
     assert ids == sorted(ids)
     # What Postfix 3.7 gave at this second; see global/mail_queue.h for the alphabet.
-    assert partitions.queue_id_since(datetime.fromtimestamp(0, UTC)) == "000000"
+    assert queue_ids.since(datetime.fromtimestamp(0, UTC)) == "000000"
     assert partitions.bounds(date(2026, 12, 1))[1] == partitions.bounds(date(2027, 1, 1))[0]
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import insert, select, text
 
 from franking import migrations, partitions
 from franking.db import Database
-from franking.mail import events, reading
+from franking.mail import events, queue_ids, reading
 from franking.mail.events import Attempt
 from franking.mail.models import Event, HeldMessage, Message, Recipient
 from franking.mail.tags import MessageTag
@@ -49,7 +49,7 @@ class Office:
 
     def accept(self, days: float, *, delivered: bool = True) -> str:
         at = NOW - timedelta(days=days)
-        queue_id = f"{partitions.queue_id_since(at)}0001z{self.account_id}"
+        queue_id = f"{queue_ids.since(at)}0001z{self.account_id}"
         with self.database.transaction() as session:
             factories.message(session, self.username, self.domain_id, queue_id, at, tags=["a"])
             if delivered:
