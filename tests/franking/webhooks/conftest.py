@@ -16,13 +16,15 @@ from franking.accounts.models import Account
 from franking.db import Database
 from franking.mail.models import Event
 from franking.sealing import Sealer
-from franking.webhooks import endpoints, fanout
+from franking.webhooks import endpoints, fanout, outbox, queue
 from franking.webhooks.config import Webhooks
 from franking.webhooks.filters import EVERYTHING, Filters
-from franking.webhooks.models import Delivery
+from franking.webhooks.models import Delivery, Endpoint
+from franking.webhooks.queue import Claimed
 from tests import factories
 
 NOW = datetime(2026, 7, 14, 10, tzinfo=UTC)
+SEALER = Sealer(factories.MASTER_KEY)
 
 
 @dataclass
@@ -49,7 +51,7 @@ class Customer:
         with self.database.transaction() as session:
             made = endpoints.create(
                 session, self.account(session), "https://example.com/", events=events,
-                filters=filters, batch=batch, sealer=Sealer(factories.MASTER_KEY),
+                filters=filters, batch=batch, sealer=SEALER,
                 rules=Webhooks(), now=now,
             )  # fmt: skip
             return made.endpoint.id
@@ -104,3 +106,32 @@ def customer(database: Database) -> Customer:
         credential = factories.credential(session, account).credential
         domain = factories.verified_domain(session, account)
         return Customer(database, account.id, credential.username, credential.id, domain.id)
+
+
+def endpoint(session: Session, account: Account, *events: str) -> Endpoint:
+    made = endpoints.create(
+        session, account, "https://example.com/", events=events, sealer=SEALER, rules=Webhooks()
+    )
+    return made.endpoint
+
+
+@pytest.fixture
+def account_id(database: Database) -> int:
+    """With one endpoint, number 1, for everything."""
+    with database.transaction() as session:
+        account = factories.account(session, "acme")
+        endpoint(session, account)
+        return account.id
+
+
+def enqueue(database: Database, account_id: int, *names: str) -> None:
+    with database.transaction() as session:
+        for name in names:
+            outbox.enqueue(
+                session, account_id, "balance.low", {"id": name}, webhook_id=name, now=NOW
+            )
+
+
+def claim(database: Database, now: datetime = NOW, limit: int = 10) -> list[Claimed]:
+    with database.transaction() as session:
+        return queue.claim(session, 1, now, limit)

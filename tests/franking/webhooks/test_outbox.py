@@ -3,54 +3,17 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 
-import pytest
 from sqlalchemy import update
-from sqlalchemy.orm import Session
 
-from franking.accounts.models import Account
 from franking.db import Database
 from franking.money.models import Plan
 from franking.money.terms import Terms, stored
-from franking.sealing import Sealer
-from franking.webhooks import endpoints, outbox, queue
-from franking.webhooks.config import Webhooks
+from franking.webhooks import outbox
 from franking.webhooks.models import Endpoint
-from franking.webhooks.queue import Claimed
 from tests import factories
 
-NOW = datetime(2026, 7, 14, 10, tzinfo=UTC)
-SEALER = Sealer(factories.MASTER_KEY)
-
-
-def endpoint(session: Session, account: Account, *events: str) -> Endpoint:
-    made = endpoints.create(
-        session, account, "https://example.com/", events=events, sealer=SEALER, rules=Webhooks()
-    )
-    return made.endpoint
-
-
-@pytest.fixture
-def account_id(database: Database) -> int:
-    """With one endpoint, number 1, for everything."""
-    with database.transaction() as session:
-        account = factories.account(session, "acme")
-        endpoint(session, account)
-        return account.id
-
-
-def enqueue(database: Database, account_id: int, *names: str) -> None:
-    with database.transaction() as session:
-        for name in names:
-            outbox.enqueue(
-                session, account_id, "balance.low", {"id": name}, webhook_id=name, now=NOW
-            )
-
-
-def claim(database: Database, now: datetime = NOW, limit: int = 10) -> list[Claimed]:
-    with database.transaction() as session:
-        return queue.claim(session, 1, now, limit)
+from .conftest import NOW, claim, endpoint, enqueue
 
 
 def test_each_endpoint_gets_what_it_wants(database: Database) -> None:

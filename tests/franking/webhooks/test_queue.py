@@ -2,55 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-import pytest
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from franking.accounts.models import Account
 from franking.db import Database
 from franking.notices.models import Notice
-from franking.sealing import Sealer
 from franking.webhooks import endpoints, outbox, queue, standing
-from franking.webhooks.config import Webhooks
 from franking.webhooks.models import Delivery, Endpoint
 from franking.webhooks.queue import LEASE, Claimed, Outcome
 from franking.webhooks.schedule import WAITS
-from tests import factories
 
-NOW = datetime(2026, 7, 14, 10, tzinfo=UTC)
-SEALER = Sealer(factories.MASTER_KEY)
+from .conftest import NOW, claim, enqueue
+
 FAILED = Outcome(500, "HTTP 500")
-
-
-def endpoint(session: Session, account: Account, *events: str) -> Endpoint:
-    made = endpoints.create(
-        session, account, "https://example.com/", events=events, sealer=SEALER, rules=Webhooks()
-    )
-    return made.endpoint
-
-
-@pytest.fixture
-def account_id(database: Database) -> int:
-    """With one endpoint, number 1, for everything."""
-    with database.transaction() as session:
-        account = factories.account(session, "acme")
-        endpoint(session, account)
-        return account.id
-
-
-def enqueue(database: Database, account_id: int, *names: str) -> None:
-    with database.transaction() as session:
-        for name in names:
-            outbox.enqueue(
-                session, account_id, "balance.low", {"id": name}, webhook_id=name, now=NOW
-            )
-
-
-def claim(database: Database, now: datetime = NOW, limit: int = 10) -> list[Claimed]:
-    with database.transaction() as session:
-        return queue.claim(session, 1, now, limit)
 
 
 def record(database: Database, claimed: Claimed, outcome: Outcome, now: datetime = NOW) -> bool:
